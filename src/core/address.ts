@@ -1,0 +1,19 @@
+/**
+ * Comparing and splitting mail addresses that have already been parsed.
+ *
+ * Pure. Domains compare without regard to case (RFC 5321 §2.4). Local parts are case-sensitive by the letter of the RFC, but every provider
+ * we relay to ignores their case, so policy does too; the address itself is never altered.
+ *
+ * @packageDocumentation
+ */
+
+/** The part after the last `@`, lower-case; `''` where there is none. */
+export function domainOf(address: string): string {
+  const at = address.lastIndexOf('@');
+  return at === -1 ? '' : address.slice(at + 1).toLowerCase();
+}
+
+/** True where both name the same mailbox. */
+export function isSameMailbox(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}

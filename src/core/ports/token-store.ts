@@ -1,0 +1,39 @@
+/**
+ * Where refresh tokens survive a restart, a kill and a power cut.
+ *
+ * Contract test: test/contract/token-store.ts, run on every implementation.
+ *
+ * @packageDocumentation
+ */
+import type { AccountName } from '../account.ts';
+import type { EpochMs } from '../clock.ts';
+
+/** What is kept for one account. */
+export interface StoredGrant {
+  /** The newest refresh token; absent for grants that have none. */
+  readonly refreshToken?: string;
+  /** The one before it, kept since a provider may still accept it should the newest turn out to be unusable. */
+  readonly previousRefreshToken?: string;
+  /** Digest of the configured seed from which this line of tokens comes; a different seed in the configuration starts a new line. */
+  readonly seedDigest?: string;
+  /** A living access token, so that a restart costs no request. */
+  readonly accessToken?: { readonly value: string; readonly expiresAt: EpochMs };
+  readonly generation: number;
+  readonly savedAt: EpochMs;
+}
+
+/** Implementations: token/file-token-store.ts; test/support/memory-token-store.ts. */
+export interface TokenStore {
+  /**
+   * @returns Undefined where nothing was ever saved.
+   * @throws ProblemError `TOKEN_STORE_FAILED` where something is there but cannot be read or decrypted; the damaged data is left untouched.
+   */
+  load(account: AccountName): Promise<StoredGrant | undefined>;
+
+  /**
+   * Replace what is kept. When the promise resolves, the new value survives a power cut; until then the old one does.
+   *
+   * @throws ProblemError `TOKEN_STORE_FAILED`; the old value is still there.
+   */
+  save(account: AccountName, grant: StoredGrant): Promise<void>;
+}

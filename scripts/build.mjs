@@ -2,30 +2,56 @@
  * Bundles src/main.ts into dist/: one entry and lazily loaded chunks, libraries left to node_modules. Types are checked by
  * `npm run check:types`, not here, so that a first start takes milliseconds.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
 
+/** Builds beside dist/ and swaps, so that a process starting meanwhile finds either the old build or the new one. */
 export async function buildPostern() {
-  const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-  rmSync(`${root}dist`, { recursive: true, force: true });
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['src/main.ts'],
-    outdir: 'dist',
-    bundle: true,
-    splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    packages: 'external',
-    sourcemap: 'linked',
-    define: { POSTERN_VERSION: JSON.stringify(version) },
-    logLevel: 'warning',
-  });
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const fresh = `${dist}.new-${process.pid}`;
+  const old = `${dist}.old-${process.pid}`;
+  try {
+    await build({
+      absWorkingDir: root,
+      entryPoints: [join(root, 'src/main.ts')],
+      outdir: fresh,
+      bundle: true,
+      splitting: true,
+      chunkNames: 'chunks/[name]-[hash]',
+      format: 'esm',
+      platform: 'node',
+      target: 'node20.19',
+      packages: 'external',
+      sourcemap: 'linked',
+      define: { POSTERN_VERSION: JSON.stringify(version) },
+      logLevel: 'warning',
+    });
+    if (statSync(dist, { throwIfNoEntry: false }) !== undefined) renameSync(dist, old);
+    renameSync(fresh, dist);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+    rmSync(old, { recursive: true, force: true });
+  }
+}
+
+/** Builds where dist/ is missing or older than a source file. */
+export async function ensureBuilt() {
+  if (isStale()) await buildPostern();
+}
+
+function isStale() {
+  const built = statSync(join(dist, 'main.js'), { throwIfNoEntry: false });
+  return built === undefined || Math.max(newest(join(root, 'src')), statSync(join(root, 'package.json')).mtimeMs) > built.mtimeMs;
+}
+
+function newest(directory) {
+  const files = readdirSync(directory, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
+  return Math.max(...files.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildPostern();

@@ -1,25 +1,20 @@
-/** `npm start`: builds when dist/ is missing or older than a source file, then runs `postern serve` in this same process. */
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+/**
+ * `npm start`: builds if needed, then runs `postern serve` in this same process.
+ *
+ * npm runs this through a shell, and hands a signal to that shell alone, which dies of it and leaves this process behind. So the end of the
+ * parent counts as SIGTERM.
+ */
 import { fileURLToPath } from 'node:url';
+import { ensureBuilt } from './build.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const parent = process.ppid;
+const watch = setInterval(() => {
+  if (process.ppid === parent) return;
+  clearInterval(watch);
+  process.kill(process.pid, 'SIGTERM');
+}, 200).unref();
 
-function newest(directory) {
-  return Math.max(
-    ...readdirSync(directory, { withFileTypes: true, recursive: true }).map((entry) =>
-      entry.isFile() ? statSync(join(entry.parentPath, entry.name)).mtimeMs : 0,
-    ),
-  );
-}
-
-function isStale() {
-  const built = statSync(join(root, 'dist/main.js'), { throwIfNoEntry: false });
-  if (built === undefined) return true;
-  const sources = Math.max(newest(join(root, 'src')), statSync(join(root, 'package.json')).mtimeMs);
-  return sources > built.mtimeMs;
-}
-
-if (isStale()) await (await import('./build.mjs')).buildPostern();
-process.argv = [process.argv[0], join(root, 'dist/main.js'), 'serve', ...process.argv.slice(2)];
-await import(new URL('../dist/main.js', import.meta.url).href);
+await ensureBuilt();
+const main = new URL('../dist/main.js', import.meta.url);
+process.argv = [process.argv[0] ?? 'node', fileURLToPath(main), 'serve', ...process.argv.slice(2)];
+await import(main.href);

@@ -67,6 +67,11 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Check free space, owner and permissions (0700) of state.dir and that state.keyFile is the key the state was written with.',
   },
+  STATE_KEY_UNUSABLE: {
+    summary: 'The key file of the state cannot be used. Nothing was read or written.',
+    heals: 'after-repair',
+    remedy: 'Make state.keyFile a file of the user that runs Postern, with mode 0600, holding the key the state was written with.',
+  },
   UPSTREAM_UNREACHABLE: {
     summary: 'The upstream could not be reached (DNS, connect or network).',
     heals: 'by-itself',
@@ -112,6 +117,22 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Check host and port of the provider; submission is smtp.office365.com:587 for Microsoft 365.',
   },
+  UPSTREAM_MISCONFIGURED: {
+    summary: 'A setting of the mailbox, the tenant or the provider keeps the upstream from taking mail of this account.',
+    heals: 'after-repair',
+    remedy: 'Read the reply in the log line and correct the setting that it names: postern doctor ACCOUNT.',
+  },
+  UPSTREAM_BLOCKED: {
+    summary: 'The provider has blocked this mailbox or tenant from sending.',
+    heals: 'after-repair',
+    remedy:
+      'Find out what was sent, then lift the block: Microsoft Defender portal > Email & collaboration > Review > Restricted entities.',
+  },
+  UPSTREAM_QUOTA: {
+    summary: 'The mailbox or tenant has used up what the provider lets it send in a day.',
+    heals: 'by-itself',
+    remedy: 'Nothing: the window slides. If it happens often, spread the load over more mailboxes.',
+  },
   UPSTREAM_BUSY: {
     summary: 'All upstream connections of the account were in use for too long, or the upstream asked to slow down.',
     heals: 'by-itself',
@@ -142,6 +163,11 @@ export const PROBLEMS = {
     heals: 'by-itself',
     remedy: 'Correct the application; raise clients[].rate if the pace is wanted.',
   },
+  CLIENT_TLS_FAILED: {
+    summary: 'A client and a listener could not agree on TLS.',
+    heals: 'after-repair',
+    remedy: 'Give the application the encryption setting of the listener it uses: none, STARTTLS or implicit TLS (SSL).',
+  },
   SENDER_NOT_ALLOWED: {
     summary: 'A client used a sender address that it may not use.',
     heals: 'after-repair',
@@ -156,6 +182,16 @@ export const PROBLEMS = {
     summary: 'The message or a command breaks the rules in a way that cannot be repaired.',
     heals: 'never',
     remedy: 'Correct the application; the reply names the rule.',
+  },
+  MESSAGE_LOOP: {
+    summary: 'The message has passed too many servers and probably goes in a circle.',
+    heals: 'never',
+    remedy: 'Look at its Received fields for two servers that send to each other; a rule that redirects to this relay is the usual cause.',
+  },
+  REPLY_UNDELIVERED: {
+    summary: 'The application closed the connection before the reply to its message; it may not have read it.',
+    heals: 'never',
+    remedy: 'The message was dealt with as the reply says. The application may send it again: give it a longer time-out.',
   },
   SUBMISSION_ABORTED: {
     summary: 'The application closed the connection before the message was complete. Nothing was delivered.',
@@ -172,6 +208,48 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy:
       'Another program may hold the port (ss -ltnp), or a port below 1024 needs a privilege. Change listeners: or stop the other one.',
+  },
+  SANDBOX_FAILED: {
+    summary: 'The sandbox could not be started.',
+    heals: 'after-repair',
+    remedy:
+      'Free its ports (8026 for HTTP, 2587 for SMTP; ss -ltnp shows who holds them), and let this user write to the folder sandbox in state.dir.',
+  },
+  SPOOL_FULL: {
+    summary: 'The queue is at its limit, or the disk it is on has too little room left.',
+    heals: 'by-itself',
+    remedy:
+      'It drains by itself once the upstream takes mail again. Else free space on the disk of state.dir, or raise delivery.queueLimit.',
+  },
+  SPOOL_FAILED: {
+    summary: 'The queue could not be written or read. The message was not accepted and will not be delivered.',
+    heals: 'after-repair',
+    remedy: 'Check the disk of state.dir: kernel log (dmesg), mount options, permissions (0700), limit of open files.',
+  },
+  SPOOL_DAMAGED: {
+    summary: 'A part of the queue on disk does not match its checksum. What it belongs to was set aside whole and is not delivered.',
+    heals: 'never',
+    remedy: 'Look at the .json file in the quarantine folder of the queue; check the disk. The message may have to be sent again.',
+  },
+  SPOOL_LOCKED: {
+    summary: 'Another process uses the queue.',
+    heals: 'after-repair',
+    remedy: 'Stop the other Postern, or give this one a state.dir of its own.',
+  },
+  SPOOL_FORMAT_NEWER: {
+    summary: 'The queue was written by a newer Postern. Nothing was read or changed.',
+    heals: 'after-repair',
+    remedy: 'Start the newer version again, let it drain the queue, then go back.',
+  },
+  SPOOL_ENTRY_UNKNOWN: {
+    summary: 'There is no such message in the queue; it may have been delivered or dropped meanwhile.',
+    heals: 'never',
+    remedy: 'List what is there: postern queue list.',
+  },
+  HELD_BY_OPERATOR: {
+    summary: 'An operator has put the message on hold.',
+    heals: 'after-repair',
+    remedy: 'Let it go with postern queue release ID, or discard it with postern queue drop ID.',
   },
   INTERNAL: {
     summary: 'A defect in Postern. The message, if any, was not accepted.',

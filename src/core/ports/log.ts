@@ -65,8 +65,13 @@ export interface Log {
   trace(fields: LogFields, message: string): void;
 }
 
-/** Knows the secrets that must never be shown. */
+/** Knows the secrets that must never be shown. Implementation: observability/scrubber.ts. */
 export interface Redactor {
-  /** From now on every occurrence (raw, base64, URL-encoded, hex, JSON-escaped) is replaced. Values under 6 characters are ignored. */
-  add(secret: string): void;
+  /**
+   * From now on every occurrence is replaced, in clear, base64 (at any offset), URL-encoded, hex or JSON-escaped. Values under 6 characters
+   * are ignored, since they would blot out ordinary words.
+   *
+   * @param lifetime - `rotating` for tokens that are replaced again and again: only the newest 512 of those are remembered.
+   */
+  add(secret: string, lifetime?: 'rotating'): void;
 }

@@ -30,7 +30,8 @@ export interface TokenSource {
    * An upstream has refused `refused`. Returns the cached token if that is already a newer generation, else refreshes once (shared by all
    * who ask).
    *
-   * @throws ProblemError as {@link accessToken}; the cached token is not used as a fallback here.
+   * @throws ProblemError as {@link accessToken}; the cached token is not used as a fallback here. `UPSTREAM_AUTH_REFUSED`, without a request,
+   * where the account's tokens were refused so often in the last minutes that another one would not help.
    */
   replaceRefused(account: AccountName, refused: AccessToken): Promise<AccessToken>;
 }

@@ -17,7 +17,12 @@ export interface StoredGrant {
   /** Digest of the configured seed from which this line of tokens comes; a different seed in the configuration starts a new line. */
   readonly seedDigest?: string;
   /** A living access token, so that a restart costs no request. */
-  readonly accessToken?: { readonly value: string; readonly expiresAt: EpochMs };
+  readonly accessToken?: {
+    readonly value: string;
+    readonly expiresAt: EpochMs;
+    /** Digest of the settings it was obtained with (scopes, client id, mailbox …); it is not used with others. */
+    readonly settingsDigest: string;
+  };
   readonly generation: number;
   readonly savedAt: EpochMs;
 }
@@ -33,7 +38,8 @@ export interface TokenStore {
   /**
    * Replace what is kept. When the promise resolves, the new value survives a power cut; until then the old one does.
    *
-   * @throws ProblemError `TOKEN_STORE_FAILED`; the old value is still there.
+   * @throws ProblemError `TOKEN_STORE_FAILED`; the old value is still there, or, where only the last step failed, the new one: whole in each
+   * case. Saving again is safe.
    */
   save(account: AccountName, grant: StoredGrant): Promise<void>;
 }

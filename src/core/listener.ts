@@ -1,0 +1,36 @@
+/**
+ * An SMTP listener as the rest of the program sees it once the configuration is resolved.
+ *
+ * Pure values; certificate and key have already been read from their files.
+ *
+ * @packageDocumentation
+ */
+import type { Octets } from './octets.ts';
+
+/** How a connection from an application is protected. */
+export type ListenerTls = 'off' | 'starttls' | 'implicit';
+
+/** The oldest TLS version accepted from an application. Old printers know nothing newer than TLS 1.0; upstream it is always 1.2. */
+export type ListenerMinTls = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+/** One listening socket for submission. */
+export interface SmtpListenerSettings {
+  /** `host:port`, unique among the listeners; for log lines. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: ListenerTls;
+  /** PEM text. Present with `key` unless `tls` is `off`. */
+  readonly cert?: string;
+  /** PEM text. */
+  readonly key?: string;
+  readonly minTls: ListenerMinTls;
+  /** Ask for AUTH also from the networks of clients. */
+  readonly requireAuth: boolean;
+  /** Refuse AUTH and MAIL until the connection is encrypted. */
+  readonly requireTls: boolean;
+  /** Largest content accepted; announced as SIZE (RFC 1870). */
+  readonly maxSize: Octets;
+  /** Most forward-paths in one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100). */
+  readonly maxRecipients: number;
+}

@@ -1,0 +1,69 @@
+/**
+ * The log: pino, one JSON object a line (or one readable line for a terminal), every line scrubbed of known secrets as its last step.
+ *
+ * @packageDocumentation
+ */
+import { type Level, pino } from 'pino';
+import type { Log, LogFields } from '../core/ports/log.ts';
+import { prettyLine } from './pretty.ts';
+import type { Scrubber } from './scrubber.ts';
+
+/** How much and in what form. */
+export interface LogSettings {
+  readonly level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /** `json` for machines, `pretty` for people. */
+  readonly format: 'json' | 'pretty';
+}
+
+/** Where lines go. Must not throw. */
+export interface LineSink {
+  write(line: string): void;
+}
+
+/** Standard output, written at once so that the last line before a crash is not lost. */
+export function standardOutput(): LineSink {
+  const destination = pino.destination({ fd: 1, sync: true });
+  // A closed standard output must not stop a relay (`postern serve | head`); there is nowhere left to say so.
+  destination.on('error', () => undefined);
+  return destination;
+}
+
+export function createLog(settings: LogSettings, scrubber: Scrubber, sink: LineSink): Log {
+  const logger = pino(
+    {
+      level: settings.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      messageKey: 'message',
+    },
+    {
+      write(line: string): void {
+        const clean = scrubber.scrub(line);
+        sink.write(settings.format === 'json' ? clean : prettyLine(clean));
+      },
+    },
+  );
+  const at =
+    (level: Level) =>
+    (fields: LogFields, message: string): void => {
+      if (logger.isLevelEnabled(level)) logger[level](lineFields(fields), message);
+    };
+  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), trace: at('trace') };
+}
+
+/** A problem becomes four flat fields, so that `jq .remedy` works; an error its name, message and code. */
+function lineFields({ problem, error, durationMs, ...fields }: LogFields): Record<string, unknown> {
+  const line: Record<string, unknown> = { ...fields };
+  if (durationMs !== undefined) line['durationMs'] = Math.round(durationMs);
+  if (problem !== undefined)
+    Object.assign(line, { problem: problem.code, cause: problem.cause, heals: problem.heals, remedy: problem.remedy });
+  if (error !== undefined) line['error'] = describeError(error);
+  return line;
+}
+
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  return { name: error.name, message: error.message, ...code, stack: error.stack };
+}

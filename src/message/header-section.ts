@@ -1,0 +1,166 @@
+/**
+ * The header section of a message: read from the front of its content, with a bound, and asked for fields by name.
+ *
+ * Reading takes no octet away: `raw` followed by `rest` is the content as it came. What belongs to the section is decided in
+ * {@link ./header-scanner.ts}. Fields are looked up in the raw octets each time; a section is small, and an index of a hostile one is not.
+ *
+ * Pure.
+ *
+ * Source: RFC 5322 §2.2, §3.6; RFC 6532 (UTF-8 in header fields).
+ *
+ * @packageDocumentation
+ */
+import type { Octets } from '../core/octets.ts';
+import { type Reply, reply } from '../core/reply.ts';
+import { type HeaderEnding, HeaderScanner, type HeaderVerdict } from './header-scanner.ts';
+import { COLON, findLineEnd, isWhiteSpace, NUL, skipLineEnd } from './line-ends.ts';
+
+/** Offsets of one field in the raw header section. */
+interface FieldRange {
+  readonly start: number;
+  readonly colon: number;
+  /** Past the value, before its line end. */
+  readonly end: number;
+}
+
+/** A header section as it came. */
+export class HeaderSection {
+  /** Every octet of it, unaltered, up to and including the empty line where there is one. */
+  readonly raw: Uint8Array;
+  readonly ending: HeaderEnding;
+  /** The first line of `raw` is no field but the separator of an mbox file. */
+  readonly hasMailboxLine: boolean;
+
+  constructor(raw: Uint8Array, ending: HeaderEnding, hasMailboxLine: boolean) {
+    this.raw = raw;
+    this.ending = ending;
+    this.hasMailboxLine = hasMailboxLine;
+  }
+
+  /** How many fields of that name there are; names compare without regard to case (RFC 5322 §1.2.2). */
+  count(name: string): number {
+    let count = 0;
+    for (const _ of this.#fields(name)) count += 1;
+    return count;
+  }
+
+  has(name: string): boolean {
+    return this.#fields(name).next().done !== true;
+  }
+
+  /** The value of the first field of that name, as {@link values} gives it. */
+  first(name: string): string | undefined {
+    const { value } = this.#fields(name).next();
+    return value === undefined ? undefined : this.#value(value);
+  }
+
+  /**
+   * The values of all fields of that name, in order: unfolded (RFC 5322 §2.2.3) and without white space around them. Octets that are not UTF-8
+   * become U+FFFD.
+   */
+  values(name: string): string[] {
+    return [...this.#fields(name)].map((field) => this.#value(field));
+  }
+
+  #value({ colon, end }: FieldRange): string {
+    const text = Buffer.from(this.raw.buffer, this.raw.byteOffset + colon + 1, end - colon - 1).toString('utf8');
+    return text.replace(/[\r\n]+/g, '').trim();
+  }
+
+  *#fields(name: string): Generator<FieldRange, undefined, undefined> {
+    const wanted = name.toLowerCase();
+    for (const field of this.#allFields()) {
+      if (this.#name(field) === wanted) yield field;
+    }
+  }
+
+  #name({ start, colon }: FieldRange): string {
+    // Obsolete syntax allows white space between name and colon (RFC 5322 §4.5): a reader may take such a field for one, so we do.
+    const text = Buffer.from(this.raw.buffer, this.raw.byteOffset + start, colon - start).toString('latin1');
+    return text.trimEnd().toLowerCase();
+  }
+
+  *#allFields(): Generator<FieldRange, undefined, undefined> {
+    const { raw } = this;
+    let start = 0; // An mbox separator is run through as if it were a field; with its spaces, no name asked for can equal it.
+    for (;;) {
+      let end = findLineEnd(raw, start, raw.length);
+      if (end === start) return undefined; // the empty line, or the end
+      let next = nextLine(raw, end);
+      while (isWhiteSpace(raw[next])) {
+        end = findLineEnd(raw, next, raw.length);
+        next = nextLine(raw, end);
+      }
+      yield { start, colon: raw.indexOf(COLON, start), end };
+      start = next;
+    }
+  }
+}
+
+/** Start of the line after the one that `from` is in. */
+function nextLine(raw: Uint8Array, from: number): number {
+  const end = findLineEnd(raw, from, raw.length);
+  return end === raw.length ? end : (skipLineEnd(raw, end, raw.length, true) ?? end);
+}
+
+/** Outcome of {@link readHeaderSection}; `rest` is the content that follows what was taken. */
+export type HeaderReading =
+  | { readonly kind: 'read'; readonly headers: HeaderSection; readonly rest: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'refused'; readonly reply: Reply; readonly rest: AsyncIterable<Uint8Array> };
+
+/**
+ * Read the header section from the front of content that is cut anywhere.
+ *
+ * Refused are a section larger than `limit` (552 5.3.4) and one that holds a NUL (554 5.6.0: RFC 5322 §4.1 forbids to send one, and readers
+ * disagree on where a field with one ends). Content without header section is not refused: the section is empty then.
+ *
+ * Each chunk of `rest` comes once: iterating it again, after leaving it early, goes on where that stopped. It never closes `source`.
+ *
+ * @param limit - Largest section, the empty line included. At most this, 1 KB, and one chunk are held.
+ * @throws Whatever `source` throws.
+ */
+export async function readHeaderSection(source: AsyncIterable<Uint8Array>, limit: Octets): Promise<HeaderReading> {
+  const iterator = source[Symbol.asyncIterator]();
+  const scanner = new HeaderScanner(limit);
+  for (;;) {
+    const next = await iterator.next();
+    const verdict = next.done === true ? scanner.finish() : scanner.push(next.value);
+    if (verdict !== undefined) return conclude(verdict, scanner.collected, iterator);
+  }
+}
+
+function conclude(verdict: HeaderVerdict, collected: Uint8Array, iterator: AsyncIterator<Uint8Array>): HeaderReading {
+  if (verdict.kind !== 'found') return { kind: 'refused', reply: refusal(verdict.kind), rest: new Remainder(undefined, iterator) };
+  const raw = collected.slice(0, verdict.length); // a copy: the section outlives the chunk it came in
+  const rest = new Remainder(collected.subarray(verdict.length), iterator);
+  if (raw.includes(NUL)) return { kind: 'refused', reply: refusal('nul'), rest };
+  return { kind: 'read', headers: new HeaderSection(raw, verdict.ending, verdict.hasMailboxLine), rest };
+}
+
+function refusal(kind: 'too-large' | 'nul'): Reply {
+  return kind === 'nul'
+    ? reply(554, '5.6.0', 'Message refused: NUL character in the header section')
+    : reply(552, '5.3.4', 'Message refused: header section too large');
+}
+
+/** What was collected beyond the header section, then the rest of the source, which stays open. */
+class Remainder implements AsyncIterable<Uint8Array> {
+  #first: Uint8Array | undefined;
+  readonly #source: AsyncIterator<Uint8Array>;
+
+  constructor(first: Uint8Array | undefined, source: AsyncIterator<Uint8Array>) {
+    this.#first = first;
+    this.#source = source;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined && first.length > 0) yield first;
+    for (;;) {
+      const next = await this.#source.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  }
+}

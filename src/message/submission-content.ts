@@ -1,0 +1,133 @@
+/**
+ * The content of a submission, from the octets after 354 to what goes upstream.
+ *
+ * The header section is read first (bounded), so that policy can look at it; then the content is made: our fields, the header section as it came,
+ * and the body, all in wire form, streamed. Backpressure reaches the source; no more than the header section and a chunk are held.
+ *
+ * Pure.
+ *
+ * Source: RFC 6409 §8 (fix-ups), RFC 5322 §3.6 (one From; identification fields).
+ *
+ * @packageDocumentation
+ */
+import type { Octets } from '../core/octets.ts';
+import type { Content } from '../core/ports/submission.ts';
+import { cleanText, type Reply } from '../core/reply.ts';
+import { parseAddressList } from './address-list.ts';
+import { composeFixUps, type FixUps } from './fix-ups.ts';
+import { type HeaderSection, readHeaderSection } from './header-section.ts';
+import { sanitiseMessageId } from './message-id.ts';
+import { toWireForm } from './wire-form.ts';
+
+/** A message whose header section has been read; its body is still on its way. */
+export interface IncomingMessage {
+  readonly headers: HeaderSection;
+  /** Every mailbox that From names, or that a reader might think it names; all of them must be allowed. Empty where there is no From. */
+  readonly from: readonly string[];
+  /** There is a From, but it breaks the syntax, names nobody, or is not the only one. `from` then holds guesses too. */
+  readonly isFromMalformed: boolean;
+  /** The message's own, as a printable line for the log. Absent where it has no Message-ID field. */
+  readonly messageId?: string;
+  /** Received fields that came with it: how many hands it has been through. */
+  readonly receivedCount: number;
+  /** What to send, with our fields in front. Its chunks can be iterated once, and a second time is an error, never a shorter message. */
+  content(fixUps: FixUps): Content;
+  /**
+   * Read what has not been read yet and drop it, for a message that is refused or that the upstream stopped taking: SMTP answers after
+   * end-of-data only. Throws whatever the source throws.
+   */
+  discard(): Promise<void>;
+}
+
+/** Bounds of {@link readSubmission}. */
+export interface SubmissionLimits {
+  /** Largest header section. */
+  readonly headerSection: Octets;
+}
+
+/** A message, or the reply to end-of-data that refuses it. */
+export type SubmissionReading = ({ readonly kind: 'message' } & IncomingMessage) | { readonly kind: 'refused'; readonly reply: Reply };
+
+/**
+ * Read a submission up to its body.
+ *
+ * @param source - The octets of the content, dots unstuffed, cut anywhere. It is never closed from here.
+ * @returns A refusal only after the source has come to its end, as the reply may be sent only then.
+ * @throws Whatever `source` throws.
+ */
+export async function readSubmission(source: AsyncIterable<Uint8Array>, limits: SubmissionLimits): Promise<SubmissionReading> {
+  const reading = await readHeaderSection(source, limits.headerSection);
+  if (reading.kind === 'refused') {
+    await drain(reading.rest);
+    return { kind: 'refused', reply: reading.reply };
+  }
+  const { headers, rest } = reading;
+  const body = new Body(rest);
+  const messageId = headers.first('Message-ID');
+  return {
+    kind: 'message',
+    headers,
+    ...readFrom(headers),
+    ...(messageId === undefined ? {} : { messageId: cleanText(messageId) }),
+    receivedCount: headers.count('Received'),
+    content: (fixUps) => composeContent(headers, body, fixUps),
+    discard: () => body.discard(),
+  };
+}
+
+/** RFC 5322 §3.6: exactly one From. Readers differ in which of several they believe, so each of them counts. */
+function readFrom(headers: HeaderSection): Pick<IncomingMessage, 'from' | 'isFromMalformed'> {
+  const lists = headers.values('From').map(parseAddressList);
+  return {
+    from: [...new Set(lists.flatMap(({ addresses }) => addresses))],
+    isFromMalformed: lists.length > 1 || lists.some(({ isMalformed }) => isMalformed),
+  };
+}
+
+/** What follows the header section. It comes once: whoever takes it again would get a message cut short, so that throws. */
+class Body {
+  readonly #rest: AsyncIterable<Uint8Array>;
+  #isTaken = false;
+
+  constructor(rest: AsyncIterable<Uint8Array>) {
+    this.#rest = rest;
+  }
+
+  take(): AsyncIterable<Uint8Array> {
+    if (this.#isTaken) throw new Error('the content of a submission can be read only once');
+    this.#isTaken = true;
+    return this.#rest;
+  }
+
+  async discard(): Promise<void> {
+    this.#isTaken = true;
+    await drain(this.#rest);
+  }
+}
+
+function composeContent(headers: HeaderSection, body: Body, fixUps: FixUps): Content {
+  const messageId = headers.first('Message-ID');
+  const added = composeFixUps(headers, fixUps);
+  return {
+    messageId: messageId === undefined ? sanitiseMessageId(fixUps.newMessageId) : cleanText(messageId),
+    chunks: { [Symbol.asyncIterator]: () => toWireForm(join(added, headers, body.take())) },
+  };
+}
+
+const EMPTY_LINE = Buffer.from('\r\n');
+
+/** The parts of the message in order, with the empty line where the application left it out. */
+async function* join(
+  added: Uint8Array,
+  headers: HeaderSection,
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield added;
+  if (headers.raw.length > 0) yield headers.raw;
+  if (headers.ending === 'not-a-field') yield EMPTY_LINE;
+  yield* body;
+}
+
+async function drain(source: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of source); // dropped
+}

@@ -1,0 +1,40 @@
+/**
+ * One line of the client as verb and argument (RFC 5321 §2.4, §4.1.1).
+ *
+ * Pure. Blanks at both ends and around the verb do not matter (RFC 5321 §4.1.1.1), nor does what a device's terminal emulation puts in front
+ * of a verb: octets that do not print.
+ *
+ * @packageDocumentation
+ */
+
+/** A command, its verb in upper case. */
+export interface CommandLine {
+  readonly kind: 'command';
+  readonly verb: string;
+  /** Without surrounding blanks; octets that are not UTF-8 have become U+FFFD. */
+  readonly argument: string;
+  readonly hasControlCharacters: boolean;
+}
+
+/** Anything a client may send in command state. */
+export type ParsedLine = CommandLine | { readonly kind: 'blank' } | { readonly kind: 'malformed'; readonly why: string };
+
+/** RFC 5321 §4.5.3.1.4 allows 512 octets, and extensions add to it (ORCPT alone 500, RFC 3461 §4.2). */
+const LONGEST_COMMAND = 2_048;
+
+export function parseCommandLine(octets: Buffer): ParsedLine {
+  const text = octets.toString('utf8').replace(/^[^\u0021-\u007e]+/, '');
+  const line = text.trimEnd();
+  if (line === '') return { kind: 'blank' };
+  const verb = (/^[A-Za-z]{1,16}(?=$|[ \t])/.exec(line)?.[0] ?? '').toUpperCase();
+  // AUTH has limits of its own (RFC 4954 §4).
+  if (octets.length > LONGEST_COMMAND && verb !== 'AUTH') return { kind: 'malformed', why: 'Line too long' };
+  if (verb === '') return { kind: 'malformed', why: 'Command not recognised' };
+  const argument = line.slice(verb.length).trim();
+  return { kind: 'command', verb, argument, hasControlCharacters: /[\u0000-\u001f\u007f-\u009f]/.test(argument) };
+}
+
+/** A web page can make a browser post SMTP commands to a port of this machine; its first line gives it away. */
+export function isHttpRequest(octets: Buffer): boolean {
+  return /^[A-Z]{3,10} \S{1,2000} HTTP\/\d/.test(octets.toString('latin1'));
+}

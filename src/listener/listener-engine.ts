@@ -1,0 +1,93 @@
+/**
+ * smtp-server's server: accepts sockets, does the handshake of implicit TLS, and makes each connection an {@link SmtpSession}.
+ *
+ * @packageDocumentation
+ */
+import type { Socket } from 'node:net';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import { SMTPServer } from 'smtp-server';
+import { type DurationMs, seconds } from '../core/clock.ts';
+import { serverTlsOptions } from '../platform/server-tls.ts';
+import { type SessionDependencies, SmtpSession } from './smtp-session.ts';
+import { tlsFailure } from './tls-failure.ts';
+
+/** More sessions than this are turned away; each idle one costs about 20 KB. */
+const MOST_SESSIONS = 5_000;
+const HANDSHAKE_LIMIT: DurationMs = seconds(10);
+
+export class ListenerEngine extends SMTPServer {
+  readonly #deps: SessionDependencies;
+
+  /** @throws ProblemError `LISTENER_FAILED` where TLS is wanted and certificate and key are no good. */
+  constructor(deps: SessionDependencies) {
+    const { settings } = deps;
+    super({
+      ...(settings.tls === 'off' ? {} : serverTlsOptions(settings)),
+      secure: settings.tls === 'implicit',
+      logger: false,
+      name: deps.hostname,
+      maxClients: MOST_SESSIONS,
+      // STARTTLS is offered by our own dialogue; this keeps the library's warning about its built-in key to where it would matter.
+      ...(settings.tls === 'off' ? { hideSTARTTLS: true } : {}),
+      // A client may close its side behind QUIT and still read the replies. In TLS nobody does, and a handshake would not notice that its peer left.
+      allowHalfOpen: settings.tls !== 'implicit',
+      keepAlive: true,
+    });
+    this.#deps = deps;
+    this.on('error', (error: SocketError) => this.#noteError(error));
+  }
+
+  override connect(socket: Socket | TLSSocket): void {
+    if (this.connections.size >= MOST_SESSIONS) {
+      // RFC 5321 §3.8.
+      socket.on('error', () => undefined);
+      socket.end('421 4.3.2 Too many sessions; try again in a moment\r\n', () => socket.destroy());
+      return;
+    }
+    const session = new SmtpSession(this, socket, this.#deps);
+    this.connections.add(session);
+    session.on('error', (error: SocketError) => this.#noteError(error));
+    session.init();
+  }
+
+  /** A handshake gets ten seconds altogether; the library would count idle seconds. */
+  override _upgrade(socket: Socket, callback: (error: Error | null, tlsSocket?: TLSSocket) => void): void {
+    const expire = (): void => void this._pendingSockets.get(socket)?.destroy();
+    const deadline = this.#deps.clock.startTimer(HANDSHAKE_LIMIT, expire, { isBackground: true });
+    super._upgrade(socket, (error, tlsSocket) => {
+      deadline.cancel();
+      callback(error, tlsSocket);
+    });
+  }
+
+  /** Sessions that are open. */
+  *sessions(): Generator<SmtpSession> {
+    for (const connection of this.connections) if (connection instanceof SmtpSession) yield connection;
+  }
+
+  /** New handshakes use these; sessions that are open keep what they have. */
+  replaceContext(options: SecureContextOptions): void {
+    this.updateSecureContext(options);
+  }
+
+  /** Errors of sockets are the other side's business, but for handshakes that failed: somebody has set something up wrongly. */
+  #noteError(error: SocketError): void {
+    const { log, settings } = this.#deps;
+    const fields = { listener: settings.name, peer: error.meta?.remoteAddress ?? error.remoteAddress ?? '' };
+    // A peer that only connects and leaves is a health check or a port scan.
+    if (error.meta === undefined || error.report === false || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+      log.debug({ ...fields, event: 'socket-error', error }, error.message);
+      return;
+    }
+    const what = tlsFailure(error.message);
+    log.warn({ ...fields, event: 'tls-refused', problem: what }, what.cause);
+  }
+}
+
+/** As the library reports them; `meta` is there for handshakes only. */
+interface SocketError extends Error {
+  readonly code?: string;
+  readonly report?: boolean;
+  readonly remoteAddress?: string;
+  readonly meta?: { readonly remoteAddress?: string };
+}

@@ -1,0 +1,282 @@
+/**
+ * One transaction, from MAIL to end-of-data: what policy says to each step, and what the delivery says after that.
+ *
+ * The order is fixed: syntax, then policy, then the delivery, so that nothing a client may not do ever reaches an upstream.
+ *
+ * Sources: RFC 5321 §3.3 (transaction), §6.3 (loops), RFC 6409 §6.1 (submission rights), RFC 1870 (SIZE), RFC 6531 §3 (SMTPUTF8).
+ *
+ * @packageDocumentation
+ */
+import type { Client } from '../core/client.ts';
+import { seconds } from '../core/clock.ts';
+import type { MailParameters } from '../core/envelope.ts';
+import { queueId, type QueueId, type SessionId } from '../core/ids.ts';
+import type { SmtpListenerSettings } from '../core/listener.ts';
+import { kibibytes } from '../core/octets.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Random } from '../core/ports/random.ts';
+import type { Submission, SubmissionTransaction } from '../core/ports/submission.ts';
+import { problem } from '../core/problem.ts';
+import { isAccepted, type Reply, reply } from '../core/reply.ts';
+import { submissionProtocol } from '../message/fix-ups.ts';
+import { composeMessageId } from '../message/message-id.ts';
+import { type IncomingMessage, readSubmission } from '../message/submission-content.ts';
+import type { ClientDirectory } from '../policy/client-directory.ts';
+import { firstForeignSender, mayUseSender } from '../policy/sender.ts';
+import { parsePath } from './address-parser.ts';
+import type { ArrivingContent } from './arriving-content.ts';
+import { parseMailParameters, parseRcptParameters } from './command-parameters.ts';
+import { quoted, type SessionJournal } from './session-journal.ts';
+import { SubmissionError } from './submission-error.ts';
+
+/** What transactions need besides their connection. */
+export interface TransactionDependencies {
+  readonly settings: Pick<SmtpListenerSettings, 'maxSize' | 'maxRecipients'>;
+  readonly submission: Submission;
+  readonly clients: ClientDirectory;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Our own name, as in the greeting. */
+  readonly hostname: string;
+}
+
+/** The connection a transaction is opened on. */
+export interface TransactionOrigin {
+  readonly sessionId: SessionId;
+  readonly client: Client;
+  readonly peer: string;
+  /** The client said EHLO, not HELO. */
+  readonly isExtended: boolean;
+  readonly isTls: boolean;
+  readonly isAuthenticated: boolean;
+}
+
+/** Room for the header section in memory; Exchange refuses more than 64 KB of it. */
+const HEADER_SECTION_LIMIT = kibibytes(128);
+
+/** RFC 5321 §6.3: a limit of at least 100 Received fields finds loops; a message submitted to us should have none or few. */
+const MOST_RECEIVED = 50;
+
+/** The answer to MAIL, with the transaction where it is a 2yz. */
+export type Opened = { readonly reply: Reply; readonly transaction?: MailTransaction };
+
+/**
+ * MAIL.
+ *
+ * @param argument - What follows `FROM:`.
+ */
+export async function openTransaction(
+  argument: string,
+  origin: TransactionOrigin,
+  deps: TransactionDependencies,
+  journal: SessionJournal,
+): Promise<Opened> {
+  const path = parsePath(argument);
+  if (path.kind === 'refused') return { reply: reply(501, '5.1.7', `Bad sender address: ${path.why}`) };
+  const { address: reversePath } = path;
+  const parsed = parseMailParameters(path.rest, deps.settings.maxSize);
+  if ('refused' in parsed) return { reply: noteTooLarge(parsed.refused, journal) };
+  if (path.needsSmtpUtf8 && !parsed.parameters.isSmtpUtf8) return { reply: NEEDS_SMTPUTF8 };
+  const refused = checkSender(reversePath, origin.client, journal) ?? checkRate(origin.client, deps, journal);
+  if (refused !== undefined) return { reply: refused };
+  const id = queueId(deps.clock.now(), deps.random.octets(7));
+  const { parameters } = parsed;
+  const begun = await deps.submission.begin({ queueId: id, origin, reversePath, parameters });
+  if (begun.transaction === undefined) return { reply: begun.reply };
+  return {
+    reply: begun.reply,
+    transaction: new MailTransaction(begun.transaction, { id, origin, reversePath, parameters }, deps, journal),
+  };
+}
+
+interface TransactionFacts {
+  readonly id: QueueId;
+  readonly origin: TransactionOrigin;
+  readonly reversePath: string;
+  readonly parameters: MailParameters;
+}
+
+/** An open transaction. Calls come one after another. */
+export class MailTransaction {
+  readonly #delivery: SubmissionTransaction;
+  readonly #facts: TransactionFacts;
+  readonly #deps: TransactionDependencies;
+  readonly #journal: SessionJournal;
+  #forwardPaths = 0;
+
+  constructor(delivery: SubmissionTransaction, facts: TransactionFacts, deps: TransactionDependencies, journal: SessionJournal) {
+    this.#delivery = delivery;
+    this.#facts = facts;
+    this.#deps = deps;
+    this.#journal = journal;
+  }
+
+  /** Recipients accepted so far. */
+  get forwardPathCount(): number {
+    return this.#forwardPaths;
+  }
+
+  /** RCPT. @param argument - What follows `TO:`. */
+  async addForwardPath(argument: string): Promise<Reply> {
+    const path = parsePath(argument);
+    if (path.kind === 'refused') return reply(501, '5.1.3', `Bad recipient address: ${path.why}`);
+    if (path.address === '') return reply(501, '5.1.3', 'Bad recipient address: it is empty');
+    const parsed = parseRcptParameters(path.rest);
+    if ('refused' in parsed) return parsed.refused;
+    if (path.needsSmtpUtf8 && !this.#facts.parameters.isSmtpUtf8) return NEEDS_SMTPUTF8;
+    // RFC 5321 §4.5.3.1.10: 452, and those accepted before stay.
+    if (this.#forwardPaths >= this.#deps.settings.maxRecipients)
+      return reply(452, '4.5.3', 'Too many recipients; send the rest in another message');
+    const answer = await this.#delivery.addForwardPath({ address: path.address, ...parsed.parameters });
+    if (isAccepted(answer)) this.#forwardPaths += 1;
+    return answer;
+  }
+
+  /** DATA: undefined lets the caller say 354. */
+  prepareContent(): Promise<Reply | undefined> {
+    return this.#delivery.prepareContent();
+  }
+
+  /**
+   * Take the content to its end and hand it over. Never throws.
+   *
+   * @param onComplete - Called when the client has nothing more to send, before the delivery has answered.
+   * @returns The answer to end-of-data; undefined where the client has vanished before it.
+   */
+  async receive(content: ArrivingContent, onComplete: () => void): Promise<Reply | undefined> {
+    const notifying = new EndNotifier(content, onComplete);
+    try {
+      const answer = await this.#submit(notifying);
+      await content.drain();
+      return answer;
+    } catch (error) {
+      this.abandon();
+      return this.#recover(error, content);
+    }
+  }
+
+  /** Nothing may be delivered. Harmless after the end. */
+  abandon(): void {
+    this.#delivery.abandon();
+  }
+
+  /** The client may not have read `answer`, and may send the message again. */
+  noteUndelivered(answer: Reply): void {
+    this.#journal.refused('reply-undelivered', problem('REPLY_UNDELIVERED'), answer, this.#fields);
+  }
+
+  async #submit(source: AsyncIterable<Uint8Array>): Promise<Reply> {
+    const message = await readSubmission(source, { headerSection: HEADER_SECTION_LIMIT });
+    if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
+    const refused = this.#checkMessage(message);
+    if (refused === undefined) return this.#delivery.submitContent(message.content(this.#fixUps()));
+    this.abandon();
+    return refused;
+  }
+
+  #refuseHeaders(answer: Reply): Reply {
+    this.abandon();
+    const what = problem('MESSAGE_MALFORMED', 'the header section is too large or cannot be used');
+    this.#journal.refused('message-refused', what, answer, this.#fields);
+    return answer;
+  }
+
+  /** `from` holds every address that some reader might take From to name; all of them must be allowed, and a From with none is no better. */
+  #checkMessage(message: IncomingMessage): Reply | undefined {
+    const { client } = this.#facts.origin;
+    if (message.receivedCount > MOST_RECEIVED) {
+      const answer = reply(554, '5.4.6', 'Too many hops; the message goes in a circle');
+      this.#journal.refused('message-refused', problem('MESSAGE_LOOP', `${message.receivedCount} Received fields`), answer, this.#fields);
+      return answer;
+    }
+    const foreign = firstForeignSender(client, message.from);
+    if (foreign !== undefined) return refuseSender(foreign, 'From', client, this.#journal, this.#fields);
+    if (!message.isFromMalformed || message.from.length > 0) return undefined;
+    return refuseSender('', 'From', client, this.#journal, this.#fields);
+  }
+
+  async #recover(error: unknown, content: ArrivingContent): Promise<Reply | undefined> {
+    if (error instanceof SubmissionError) this.#journal.refused('message-refused', error.problem, error.reply, this.#fields);
+    else this.#journal.defect(error, { ...this.#fields, problem: problem('INTERNAL', 'a message could not be taken in') });
+    const answer = error instanceof SubmissionError ? error.reply : INTERNAL_ERROR;
+    if (answer === undefined) return undefined;
+    try {
+      await content.drain();
+      return answer;
+    } catch (lost) {
+      if (lost instanceof SubmissionError) return undefined; // The reason for the log has been given above.
+      throw lost;
+    }
+  }
+
+  #fixUps() {
+    const { id, origin, reversePath, parameters } = this.#facts;
+    const { clock, random, hostname } = this.#deps;
+    const protocol = submissionProtocol({ ...origin, isSmtpUtf8: parameters.isSmtpUtf8 });
+    return {
+      received: { client: origin.client.name, protocol, hostname, queueId: id },
+      date: clock.now(),
+      newMessageId: composeMessageId(id, random.octets(8), reversePath, hostname),
+    };
+  }
+
+  get #fields() {
+    return { queueId: this.#facts.id, reversePath: this.#facts.reversePath };
+  }
+}
+
+/** Says when the last octet has been read. */
+class EndNotifier implements AsyncIterable<Uint8Array> {
+  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #onEnd: () => void;
+
+  constructor(source: AsyncIterable<Uint8Array>, onEnd: () => void) {
+    this.#source = source;
+    this.#onEnd = onEnd;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const iterator = this.#source[Symbol.asyncIterator]();
+    return {
+      next: async () => {
+        const result = await iterator.next();
+        if (result.done === true) this.#onEnd();
+        return result;
+      },
+    };
+  }
+}
+
+/** RFC 6531 §3.5. */
+const NEEDS_SMTPUTF8 = reply(553, '5.6.7', 'Addresses beyond ASCII need the SMTPUTF8 parameter');
+const INTERNAL_ERROR = reply(451, '4.3.0', 'Internal error; try again later');
+
+function checkSender(reversePath: string, client: Client, journal: SessionJournal): Reply | undefined {
+  return mayUseSender(client, reversePath) ? undefined : refuseSender(reversePath, 'the reverse-path', client, journal, { reversePath });
+}
+
+/** RFC 6409 §6.1: 550 5.7.1. The reply names the address, since it is the client's own and the person at the device has nothing else to go by. */
+function refuseSender(address: string, where: string, client: Client, journal: SessionJournal, fields: object): Reply {
+  const what = address === '' ? 'no address at all' : quoted(address);
+  const answer = reply(550, '5.7.1', `Sender not allowed: this login may not use ${what} in ${where}`);
+  journal.refused('sender-refused', problem('SENDER_NOT_ALLOWED', `client ${client.name} used ${what} in ${where}`), answer, fields);
+  return answer;
+}
+
+function checkRate(client: Client, { clients, clock }: TransactionDependencies, journal: SessionJournal): Reply | undefined {
+  if (client.messagesPerMinute === undefined) return undefined;
+  const wait = clients.rate.take(client.name, client.messagesPerMinute, clock.monotonic());
+  if (wait === seconds(0)) return undefined;
+  const answer = reply(
+    450,
+    '4.7.1',
+    `Too many messages: ${client.messagesPerMinute} a minute are allowed; try again in ${Math.ceil(wait / 1000)} seconds`,
+  );
+  journal.refused('client-throttled', problem('CLIENT_THROTTLED', `more than ${client.messagesPerMinute} messages a minute`), answer);
+  return answer;
+}
+
+function noteTooLarge(answer: Reply, journal: SessionJournal): Reply {
+  if (answer.code === 552) journal.refused('message-refused', problem('MESSAGE_TOO_LARGE', 'the declared SIZE is over the limit'), answer);
+  return answer;
+}

@@ -1,0 +1,61 @@
+/**
+ * What a session says to the operator: each line with session, listener, peer, and client and account once they are known.
+ *
+ * Names that a peer gave are cut and cleaned; passwords and lines of an AUTH exchange never come here.
+ *
+ * @packageDocumentation
+ */
+import type { Client } from '../core/client.ts';
+import type { SessionId } from '../core/ids.ts';
+import type { Log, LogFields } from '../core/ports/log.ts';
+import type { Problem } from '../core/problem.ts';
+import { cleanText, describeReply, type Reply } from '../core/reply.ts';
+
+/** What is known from the start. */
+export interface SessionFacts {
+  readonly sessionId: SessionId;
+  readonly listener: string;
+  readonly peer: string;
+}
+
+export class SessionJournal {
+  readonly #log: Log;
+  readonly facts: SessionFacts;
+  /** Set once the client is known. */
+  client: Client | undefined;
+
+  constructor(log: Log, facts: SessionFacts) {
+    this.#log = log;
+    this.facts = facts;
+  }
+
+  /** Something was refused because of `what`; `answer` is what the client reads. */
+  refused(event: string, what: Problem, answer: Reply | undefined, fields: Partial<LogFields> = {}): void {
+    const line = this.#line(event, { problem: what, ...(answer === undefined ? {} : { reply: describeReply(answer) }), ...fields });
+    this.#log.warn(line, what.cause);
+  }
+
+  /** A defect of ours. */
+  defect(error: unknown, fields: Partial<LogFields> & { readonly problem: Problem }): void {
+    this.#log.error(this.#line('defect', { ...fields, error }), fields.problem.cause);
+  }
+
+  info(event: string, message: string, fields: Partial<LogFields> = {}): void {
+    this.#log.info(this.#line(event, fields), message);
+  }
+
+  debug(event: string, message: string, fields: Partial<LogFields> = {}): void {
+    this.#log.debug(this.#line(event, fields), message);
+  }
+
+  #line(event: string, fields: Partial<LogFields>): LogFields {
+    const { client } = this;
+    return { ...this.facts, ...(client === undefined ? {} : { client: client.name, account: client.account }), ...fields, event };
+  }
+}
+
+/** A name that came from the wire, fit for a sentence. */
+export function quoted(name: string): string {
+  const clean = cleanText(name);
+  return `"${clean.length > 64 ? `${clean.slice(0, 64)}…` : clean}"`;
+}

@@ -1,0 +1,192 @@
+/**
+ * The sessions of one account: opened when needed, lent to one transaction at a time, kept warm in between.
+ *
+ * A warm session may have died unseen. Until MAIL has been answered nothing of the message has been said, so a warm session that breaks
+ * before that is replaced by a new one in the same place, once, and the caller does not notice.
+ *
+ * @packageDocumentation
+ */
+import type { Account } from '../core/account.ts';
+import type { DurationMs } from '../core/clock.ts';
+import type { MailParameters, ReversePath } from '../core/envelope.ts';
+import type { Timer } from '../core/ports/clock.ts';
+import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
+import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
+import { ConnectionPlaces } from './connection-places.ts';
+import { noConnectionFree } from './failures.ts';
+import { classifyReply } from './reply-table.ts';
+import { type SignedInSession, type SignInDependencies, signIn } from './sign-in.ts';
+import { Transaction } from './transaction.ts';
+
+/** How long sessions are kept. */
+export interface WarmthOptions {
+  /** How long a session waits for its next message. A server that closes earlier is noticed. */
+  readonly idle: DurationMs;
+  /** Messages before a session is replaced, so that load follows the provider's DNS. */
+  readonly messages: number;
+  /** For how long one connection fewer is used after the provider has counted too many. */
+  readonly reduced: DurationMs;
+}
+
+/** A session with its record. */
+interface Warm extends SignedInSession {
+  messages: number;
+  idleTimer: Timer | undefined;
+}
+
+export class AccountSessions {
+  readonly #account: Account;
+  readonly #deps: SignInDependencies;
+  readonly #options: WarmthOptions;
+  readonly #places: ConnectionPlaces<Warm>;
+  #isClosing = false;
+  #onEmpty: () => void = () => {};
+
+  constructor(account: Account, deps: SignInDependencies, options: WarmthOptions) {
+    this.#account = account;
+    this.#deps = deps;
+    this.#options = options;
+    this.#places = new ConnectionPlaces(account.provider.limits.connections, deps.clock);
+  }
+
+  get connections(): number {
+    return this.#places.held;
+  }
+
+  async begin(reversePath: ReversePath, parameters: MailParameters, patience: DurationMs) {
+    const place = await this.#places.take(patience, () => this.#impatience(patience));
+    const warm = this.#wake(place.idle);
+    const begun = warm === undefined ? undefined : await this.#tryWarm(warm, reversePath, parameters);
+    // A place whose session has ended, or that never had one, gets a new session.
+    const { session, reply } = begun ?? (await this.#startFresh(place.idle, reversePath, parameters));
+    if (!isAccepted(reply)) {
+      this.#noteReply('mail', reply);
+      this.#giveBack(session);
+      return { reply };
+    }
+    session.messages += 1;
+    const transaction = new Transaction(session.session, session.user, {
+      onReply: (stage, answer) => this.#noteReply(stage, answer),
+      onEnd: () => this.#giveBack(session),
+    });
+    return { reply, transaction };
+  }
+
+  /** The idle session of a place, if it is good for another message. */
+  #wake(idle: Warm | undefined): Warm | undefined {
+    idle?.idleTimer?.cancel();
+    if (idle?.session.isOpen !== true || this.#isStale(idle)) return undefined;
+    return idle;
+  }
+
+  /** MAIL on a session that was idle. Undefined where it was dead, or had lost its sign-in. */
+  async #tryWarm(warm: Warm, reversePath: ReversePath, parameters: MailParameters) {
+    try {
+      const reply = await warm.session.mail(reversePath, parameters);
+      const isAlive = reply.code !== 421 && classifyReply('mail', reply).row !== 'not-signed-in';
+      // A session can be over although it has answered: the server went on talking.
+      if (isAlive && (warm.session.isOpen || !isAccepted(reply))) return { session: warm, reply };
+      this.#debug('warm session gave up', reply);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) {
+        void this.#leave(warm);
+        throw error;
+      }
+      this.#deps.log.debug(
+        { event: 'upstream-session-replaced', account: this.#account.name, problem: error.problem },
+        'warm session was dead',
+      );
+    }
+    return undefined;
+  }
+
+  /** A new session in a place that is held already. */
+  async #startFresh(old: Warm | undefined, reversePath: ReversePath, parameters: MailParameters) {
+    let session: Warm | undefined;
+    try {
+      if (old !== undefined) await old.session.quit();
+      session = { ...(await signIn(this.#account, this.#deps)), messages: 0, idleTimer: undefined };
+      this.#watch(session);
+      const reply = await session.session.mail(reversePath, parameters);
+      if (isAccepted(reply) && !session.session.isOpen) throw session.session.failure('mail');
+      return { session, reply };
+    } catch (error) {
+      if (error instanceof UpstreamError && error.problem.code === 'UPSTREAM_BUSY') this.#reduce(error.problem.cause);
+      await session?.session.quit();
+      this.#free();
+      throw error;
+    }
+  }
+
+  /** A transaction is over, in whatever way. */
+  #giveBack(warm: Warm): void {
+    const { idle, messages } = this.#options;
+    const isSpent = warm.messages >= messages || this.#isStale(warm) || !warm.session.isOpen;
+    if (isSpent || this.#isClosing || this.#places.isOverfull) {
+      void this.#leave(warm);
+      return;
+    }
+    warm.idleTimer = this.#deps.clock.startTimer(idle, () => void this.#retire(warm), { isBackground: true });
+    this.#places.giveBack(warm);
+  }
+
+  /** An idle session goes; one that is in use again by now is left alone. */
+  async #retire(warm: Warm): Promise<void> {
+    if (!this.#places.retire(warm)) return;
+    warm.idleTimer?.cancel();
+    await this.#leave(warm);
+  }
+
+  /** End a session and free its place. */
+  async #leave(warm: Warm): Promise<void> {
+    await warm.session.quit();
+    this.#free();
+  }
+
+  /** The server may close a session while it is idle. */
+  #watch(warm: Warm): void {
+    void warm.session.closed.then(() => this.#retire(warm));
+  }
+
+  #free(): void {
+    this.#places.free();
+    if (this.#places.held === 0) this.#onEmpty();
+  }
+
+  /** The provider would let most sessions outlive their token; none is kept beyond it, so that none is found cut off. */
+  #isStale({ tokenExpiresAt }: Warm): boolean {
+    return tokenExpiresAt <= this.#deps.clock.now();
+  }
+
+  /** The reply is the caller's; a complaint about too many connections is ours. */
+  #noteReply(stage: UpstreamStage, reply: Reply): void {
+    if (isAccepted(reply)) return;
+    const { problem } = classifyReply(stage, reply);
+    if (problem.code === 'UPSTREAM_BUSY') this.#reduce(problem.cause);
+  }
+
+  #reduce(cause: string): void {
+    const left = this.#places.reduce(this.#options.reduced);
+    this.#deps.log.warn({ event: 'upstream-connections-reduced', account: this.#account.name }, `down to ${left} connections: ${cause}`);
+  }
+
+  #impatience(patience: DurationMs): UpstreamError {
+    const { name, provider } = this.#account;
+    return noConnectionFree(`account ${name}: all ${provider.limits.connections} connections in use for ${patience / 1000} s`);
+  }
+
+  #debug(message: string, reply: Reply): void {
+    this.#deps.log.debug({ event: 'upstream-session-replaced', account: this.#account.name, reply: describeReply(reply) }, message);
+  }
+
+  /** No new transactions; resolves once the last connection is gone. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#places.turnAllAway(noConnectionFree('Postern is stopping'));
+    const empty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    for (const warm of this.#places.idle.slice()) void this.#retire(warm);
+    if (this.#places.held > 0) await empty;
+  }
+}

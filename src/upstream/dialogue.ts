@@ -1,0 +1,343 @@
+/**
+ * Commands and replies over one connection: what is said, in which order, and what is waited for.
+ *
+ * Invariants:
+ * - Replies are matched with commands in order. A reply that nothing waits for ends the session (fail closed: otherwise a server that sends
+ *   `250` in advance would have a message confirmed that it never took); so does one that breaks the rules of {@link ./reply-parser.ts}.
+ * - Without PIPELINING one command is under way at a time; with it any number, but nothing follows a command that ends its group until
+ *   that one has been answered (RFC 2920 §3.1).
+ * - Each command waited for has a deadline, counted from when its predecessor was answered.
+ * - Once failed, always failed: the socket is destroyed, and every command, waiting or new, is answered with the failure.
+ * - A reply 421 ends the session (RFC 5321 §3.8), whatever it answers.
+ *
+ * @packageDocumentation
+ */
+import type { Socket } from 'node:net';
+import { type DurationMs, seconds } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/ports/clock.ts';
+import type { UpstreamError, UpstreamStage } from '../core/ports/upstream.ts';
+import { describeReply, type Reply, replyClass } from '../core/reply.ts';
+import { errorCode } from '../platform/dial-error.ts';
+import { type Failure, lost, timedOut, violated } from './failures.ts';
+import { ReplyParser, ReplyViolation } from './reply-parser.ts';
+
+/** One command. */
+export interface Command {
+  /** Without its line end. */
+  readonly line: string;
+  readonly stage: UpstreamStage;
+  readonly deadline: DurationMs;
+  /** Nothing may follow before the reply: EHLO, STARTTLS, AUTH, DATA, QUIT. */
+  readonly endsGroup?: boolean;
+  /** Shown in the trace in place of the line. */
+  readonly shownAs?: string;
+}
+
+/** Receives the dialogue, redacted: `C: ` and `S: ` lines. */
+export type Tracer = (stage: UpstreamStage, line: string) => void;
+
+interface Waiter {
+  readonly stage: UpstreamStage;
+  readonly deadline: DurationMs;
+  readonly endsGroup: boolean;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: UpstreamError) => void;
+}
+
+/** Content on its way. */
+export interface ContentChannel {
+  /** The reply to the message; or, before the dot, a 4yz or 5yz with which the server does not wait for it. */
+  readonly final: Promise<Reply>;
+  readonly isDotSent: boolean;
+  /** @returns False where the caller has to wait for {@link drained}. */
+  write(chunk: Uint8Array): boolean;
+  /** @throws UpstreamError where the server takes nothing for as long as `deadline`. */
+  drained(deadline: DurationMs): Promise<void>;
+  /** Send the final dot. From here on the message may have been delivered. */
+  finish(deadline: DurationMs): Promise<Reply>;
+}
+
+const CLOSE_DEADLINE = seconds(5);
+
+interface SentCommand {
+  readonly command: Command;
+  readonly waiter: Waiter;
+}
+
+export class Dialogue {
+  readonly upstream: string;
+  /** Resolves once the connection is gone. */
+  readonly closed: Promise<void>;
+  /** The server offers PIPELINING. */
+  mayPipeline = false;
+
+  readonly #clock: Clock;
+  readonly #trace: Tracer;
+  #socket: Socket;
+  #parser = new ReplyParser();
+  readonly #unsent: SentCommand[] = [];
+  readonly #awaiting: Waiter[] = [];
+  #outgoing = '';
+  #timer: Timer | undefined;
+  #failure: Failure | undefined;
+  #content: { isDotSent: boolean } | undefined;
+  #onClosed: () => void = () => {};
+  #unlisten: () => void = () => {};
+
+  constructor(socket: Socket, upstream: string, clock: Clock, trace: Tracer) {
+    this.upstream = upstream;
+    this.#clock = clock;
+    this.#trace = trace;
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** The whole content has been sent, and has not been answered. */
+  get isDotSent(): boolean {
+    return this.#content?.isDotSent === true;
+  }
+
+  /** Nothing is waited for and nothing is half read. */
+  get isQuiet(): boolean {
+    return this.#awaiting.length === 0 && this.#unsent.length === 0 && !this.#parser.isMidReply;
+  }
+
+  /** Wait for the greeting. */
+  greeting(deadline: DurationMs): Promise<Reply> {
+    return new Promise((resolve, reject) => this.#await({ stage: 'greeting', deadline, endsGroup: true, resolve, reject }));
+  }
+
+  /**
+   * Send a command, at once or when its turn comes.
+   *
+   * @throws UpstreamError where the session fails first.
+   */
+  send(command: Command): Promise<Reply> {
+    // The last guard against a second command on the line: nothing above should let a control character through.
+    if (/[\u0000-\u001f\u007f]/.test(command.line)) return Promise.reject(new Error(`control character in a ${command.stage} command`));
+    const { stage, deadline, endsGroup = false } = command;
+    const answered = new Promise<Reply>((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure(stage));
+      this.#unsent.push({ command, waiter: { stage, deadline, endsGroup, resolve, reject } });
+      this.#pump();
+    });
+    return watched(answered);
+  }
+
+  /** What a command at `stage` would be told. */
+  failure(stage: UpstreamStage): UpstreamError {
+    return (this.#failure ?? lost(this.upstream, 'the session is over'))(stage);
+  }
+
+  /** End the session, now. Harmless when it has ended. */
+  fail(failure: Failure): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    this.#timer?.cancel();
+    this.#socket.destroy();
+    const waiters = [...this.#awaiting.splice(0), ...this.#unsent.splice(0).map(({ waiter }) => waiter)];
+    for (const { stage, reject } of waiters) reject(failure(this.#stageOf(stage)));
+  }
+
+  /** Let what has been written arrive, then close. For after QUIT. */
+  close(): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = lost(this.upstream, 'the session is over');
+    this.#timer?.cancel();
+    const socket = this.#socket;
+    // A server that takes nothing any more must not keep the connection.
+    this.#timer = this.#clock.startTimer(CLOSE_DEADLINE, () => socket.destroy(), { isBackground: true });
+    socket.destroySoon();
+  }
+
+  /**
+   * Give up the socket, for TLS to take over.
+   *
+   * @throws UpstreamError where the server has sent more than its reply to STARTTLS: it would be taken for encrypted text.
+   */
+  detach(): Socket {
+    if (!this.isQuiet || this.#socket.readableLength > 0) this.fail(violated(this.upstream, 'clear text after the reply to STARTTLS'));
+    if (this.#failure !== undefined) throw this.#failure('starttls');
+    this.#unlisten();
+    // Whether TLS comes about or not, the end of this socket is the end of the dialogue.
+    this.#socket.once('close', () => this.#onClosed());
+    return this.#socket.pause();
+  }
+
+  /** Go on over another socket, with nothing remembered of what came over the old one (RFC 3207 §4.2). */
+  attach(socket: Socket): void {
+    this.#parser = new ReplyParser();
+    this.mayPipeline = false;
+    this.#socket = socket;
+    this.#listen(socket);
+  }
+
+  /** After a 354. The dialogue takes no command until the final reply. */
+  openContent(): ContentChannel {
+    if (!this.isQuiet && this.isOpen) throw new Error('content before the replies to all commands');
+    const state = { isDotSent: false };
+    let octets = 0;
+    this.#content = state;
+    const final = new Promise<Reply>((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure('content'));
+      this.#awaiting.push({ stage: 'content', deadline: 0 as DurationMs, endsGroup: true, resolve, reject });
+    });
+    return {
+      final: watched(final),
+      get isDotSent() {
+        return state.isDotSent;
+      },
+      write: (chunk) => {
+        octets += chunk.length;
+        return this.#socket.write(chunk);
+      },
+      drained: (deadline) => this.#drained(deadline),
+      finish: async (deadline) => {
+        // A reply that began before the dot is no answer to it.
+        if (!this.isOpen) return final;
+        if (this.#parser.isMidReply) {
+          this.#startTimer(deadline, 'content');
+          return final;
+        }
+        state.isDotSent = true;
+        this.#trace('final-reply', `C: [content, ${octets} octets] .`);
+        this.#socket.write('.\r\n');
+        this.#startTimer(deadline, 'final-reply');
+        return final;
+      },
+    };
+  }
+
+  #listen(socket: Socket): void {
+    const onData = (octets: Buffer): void => this.#read(octets);
+    const onError = (error: Error): void => this.fail(lost(this.upstream, errorCode(error) || error.message, error));
+    const onEnd = (): void => this.fail(lost(this.upstream, 'closed by the server'));
+    const onClose = (): void => {
+      this.fail(lost(this.upstream, 'closed'));
+      this.#timer?.cancel();
+      this.#onClosed();
+    };
+    socket.on('data', onData).on('error', onError).on('end', onEnd).on('close', onClose);
+    this.#unlisten = () => socket.off('data', onData).off('error', onError).off('end', onEnd).off('close', onClose);
+  }
+
+  #read(octets: Buffer): void {
+    if (this.#failure !== undefined) return;
+    try {
+      for (const reply of this.#parser.read(octets)) {
+        this.#settle(reply);
+        if (this.#failure !== undefined) return;
+      }
+    } catch (error) {
+      if (!(error instanceof ReplyViolation)) throw error;
+      return this.fail(violated(this.upstream, error.message, error));
+    }
+    if (this.#awaiting.length === 0 && this.#parser.isMidReply) this.fail(violated(this.upstream, 'a reply that nothing asked for'));
+  }
+
+  #settle(received: Reply): void {
+    const waiter = this.#awaiting.shift();
+    const stage = this.#stageOf(waiter?.stage ?? 'wait');
+    const reply = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
+    this.#trace(stage, `S: ${describeReply(reply)}`);
+    this.#timer?.cancel();
+    if (waiter === undefined) return this.fail(unasked(this.upstream, reply));
+    if (stage === 'content' && replyClass(reply) < 4) {
+      this.#awaiting.unshift(waiter); // To be told with the others.
+      return this.fail(violated(this.upstream, `${describeReply(reply)} before the message was complete`));
+    }
+    if (waiter.stage === 'content') this.#content = undefined;
+    waiter.resolve(reply);
+    if (reply.code === 421) return this.fail(lost(this.upstream, `the server ended the session: ${describeReply(reply)}`));
+    const [next] = this.#awaiting;
+    if (next !== undefined) this.#startTimer(next.deadline, next.stage);
+    this.#pump();
+  }
+
+  /** The stage of content depends on whether the dot is out. */
+  #stageOf(stage: UpstreamStage): UpstreamStage {
+    return stage === 'content' && this.isDotSent ? 'final-reply' : stage;
+  }
+
+  #await(waiter: Waiter): void {
+    if (this.#failure !== undefined) return waiter.reject(this.#failure(waiter.stage));
+    this.#awaiting.push(waiter);
+    if (this.#awaiting.length === 1) this.#startTimer(waiter.deadline, waiter.stage);
+  }
+
+  /** Send what may be sent now. Commands of the same turn of the event loop travel in one segment. */
+  #pump(): void {
+    for (;;) {
+      const last = this.#awaiting.at(-1);
+      if (last !== undefined && (last.endsGroup || !this.mayPipeline)) return;
+      const next = this.#unsent.shift();
+      if (next === undefined) return;
+      this.#trace(next.command.stage, `C: ${next.command.shownAs ?? next.command.line}`);
+      if (this.#outgoing === '') queueMicrotask(() => this.#flush());
+      this.#outgoing += `${next.command.line}\r\n`;
+      this.#await(next.waiter);
+    }
+  }
+
+  #flush(): void {
+    const text = this.#outgoing;
+    this.#outgoing = '';
+    if (this.#failure === undefined) this.#socket.write(text);
+  }
+
+  #drained(deadline: DurationMs): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure('content'));
+      const socket = this.#socket;
+      this.#startTimer(deadline, 'content');
+      const done = (): void => {
+        socket.off('drain', done).off('close', done);
+        if (this.#failure !== undefined) return reject(this.#failure('content'));
+        this.#timer?.cancel();
+        resolve();
+      };
+      socket.on('drain', done).on('close', done);
+    });
+  }
+
+  #startTimer(deadline: DurationMs, stage: UpstreamStage): void {
+    this.#timer?.cancel();
+    this.#timer = this.#clock.startTimer(deadline, () => {
+      this.#trace(stage, `-- nothing for ${deadline / 1000} s`);
+      this.fail(timedOut(this.upstream, deadline));
+    });
+  }
+}
+
+/**
+ * A pipelined command may fail before its sender looks at the answer. The sender still gets the rejection; Node is told not to mind the
+ * delay.
+ */
+function watched(answer: Promise<Reply>): Promise<Reply> {
+  answer.catch(() => {});
+  return answer;
+}
+
+/**
+ * A server that misunderstands may quote the line that it did not understand, and that line may be the token. Challenges are kept whole:
+ * they are short.
+ */
+function withoutSecrets(reply: Reply): Reply {
+  const longest = reply.code === 334 ? 400 : 64;
+  return { ...reply, text: reply.text.map((line) => line.replace(new RegExp(`[A-Za-z0-9+/=._~-]{${longest},}`, 'g'), '[removed]')) };
+}
+
+/** A server that shuts down may say so unasked (RFC 5321 §3.8); anything else is an attack or a mix-up. */
+function unasked(upstream: string, reply: Reply): Failure {
+  const what = describeReply(reply);
+  return reply.code === 421
+    ? lost(upstream, `the server ended the session: ${what}`)
+    : violated(upstream, `a reply that nothing asked for: ${what}`);
+}

@@ -1,0 +1,71 @@
+/**
+ * Which refresh token of an account is the newest, and whether a stored one still belongs to the configuration.
+ *
+ * Pure. A line is what one seed has become by rotation. A seed that changed in the configuration starts a new line; an unchanged or removed one
+ * goes on with what is stored. Digests stand for secrets, so that comparing needs no second copy of them.
+ *
+ * Source: RFC 6749 §6, last paragraph: a new refresh token replaces the old one; where none comes, the old one stays.
+ *
+ * @packageDocumentation
+ */
+import { createHash } from 'node:crypto';
+import type { Account, AuthSettings } from '../core/account.ts';
+import type { StoredGrant } from '../core/ports/token-store.ts';
+import { configuredSeed, requestedScopes } from './grants/grants.ts';
+
+/** The refresh tokens of one line. Empty for grants that have none. */
+export type RefreshLine = Pick<StoredGrant, 'refreshToken' | 'previousRefreshToken' | 'seedDigest'>;
+
+/** Stands for the configured seed; undefined where the configuration gives none. */
+export function seedDigest(auth: AuthSettings): string | undefined {
+  const seed = configuredSeed(auth);
+  return seed === undefined ? undefined : digest([auth.clientId, seed]);
+}
+
+/** Stands for everything that decides what an access token is good for. An access token is not used with other settings. */
+export function settingsDigest(account: Account): string {
+  const { auth, provider, mailbox } = account;
+  return digest([auth.grant, auth.tenant, auth.clientId, provider.tokenUrl, mailbox, seedDigest(auth), ...requestedScopes(account)]);
+}
+
+/** The line to go on with. */
+export function resumeLine(auth: AuthSettings, stored: StoredGrant | undefined): RefreshLine {
+  const seed = configuredSeed(auth);
+  const wanted = seedDigest(auth);
+  if (seed !== undefined && wanted !== undefined && stored?.seedDigest !== wanted) return { refreshToken: seed, seedDigest: wanted };
+  return stored === undefined ? {} : linePart(stored);
+}
+
+/**
+ * The line after an answer.
+ *
+ * @param used - The refresh token that was sent.
+ * @param returned - The one that came back, if any.
+ */
+export function rotateLine(line: RefreshLine, used: string | undefined, returned: string | undefined): RefreshLine {
+  const newest = returned ?? used ?? line.refreshToken;
+  if (newest === undefined || newest === line.refreshToken) return line;
+  const previous = used === undefined || used === newest ? line.refreshToken : used;
+  return { ...line, refreshToken: newest, ...(previous === undefined ? {} : { previousRefreshToken: previous }) };
+}
+
+/** True where tokens obtained with `before` go on being the newest of their line with `after`. A seed that was removed changes nothing. */
+export function isSameLine(before: AuthSettings, after: AuthSettings): boolean {
+  const wanted = seedDigest(after);
+  return wanted === undefined || wanted === seedDigest(before);
+}
+
+function linePart({ refreshToken, previousRefreshToken, seedDigest: origin }: StoredGrant): RefreshLine {
+  return {
+    ...(refreshToken === undefined ? {} : { refreshToken }),
+    ...(previousRefreshToken === undefined ? {} : { previousRefreshToken }),
+    ...(origin === undefined ? {} : { seedDigest: origin }),
+  };
+}
+
+/** Each part with its length before it, so that no two lists look alike. */
+function digest(parts: readonly (string | undefined)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part === undefined ? '-;' : `${Buffer.byteLength(part)}:${part};`);
+  return hash.digest('hex');
+}

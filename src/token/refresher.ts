@@ -1,0 +1,196 @@
+/**
+ * One try to get an access token: from the store where a living one is kept, else from the token endpoint; and whatever comes back is kept
+ * before it is used.
+ *
+ * A provider that rotates refresh tokens may kill the old one with its answer. So a new one is durable before the access token that came with it is
+ * handed out. Where saving fails, the new one stays in memory as overdue: each later try first saves it, and until that has succeeded nothing is
+ * asked and no new token handed out.
+ *
+ * @packageDocumentation
+ */
+import type { Account } from '../core/account.ts';
+import { between, plus } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Log, Redactor } from '../core/ports/log.ts';
+import type { Random } from '../core/ports/random.ts';
+import type { StoredGrant, TokenStore } from '../core/ports/token-store.ts';
+import { problem } from '../core/problem.ts';
+import { needsRefreshToken } from './grants/grants.ts';
+import { isSameLine, type RefreshLine, resumeLine, rotateLine, settingsDigest } from './refresh-line.ts';
+import type { GrantedTokens, TokenEndpoint } from './token-answer.ts';
+import { type HeldToken, holdToken, isLiving, type Moment, type Verdict } from './token-state.ts';
+import { verdictOn, verdictOnError } from './verdict.ts';
+
+/** What getting tokens needs. */
+export interface TokenDependencies {
+  readonly store: TokenStore;
+  readonly endpoint: TokenEndpoint;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly redactor: Redactor;
+}
+
+/** A try as its account sees it. */
+export interface Attempt {
+  /** As it was when the try began. */
+  readonly account: Account;
+  /** The generation it began with. */
+  readonly generation: number;
+  /** Send the refresh token before the newest, which the provider has refused. */
+  readonly usesPrevious: boolean;
+  /** False once the account or a secret of it has changed: the access token must not be used. */
+  isCurrent(): boolean;
+  /** False once another seed was configured: nothing of the outcome may be kept. */
+  isLineCurrent(): boolean;
+  /** The generation of a token obtained now, newer than all before. */
+  nextGeneration(stored: number): number;
+}
+
+/** How a try ended. */
+export type Outcome =
+  | { readonly kind: 'obtained'; readonly held: HeldToken; readonly isRestored: boolean }
+  | { readonly kind: 'failed'; readonly verdict: Verdict }
+  /** Overtaken by a change of the account. */
+  | { readonly kind: 'outdated' };
+
+/** A grant that the store has yet to take. */
+interface Overdue {
+  readonly account: Account;
+  readonly grant: StoredGrant;
+  readonly held?: HeldToken;
+}
+
+const OUTDATED: Outcome = { kind: 'outdated' };
+
+/** Serves one account. */
+export class Refresher {
+  readonly #deps: TokenDependencies;
+  #overdue: Overdue | undefined;
+  /** Writes of one account come one after another, so that an older one cannot land last. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(deps: TokenDependencies) {
+    this.#deps = deps;
+  }
+
+  /** Tries of one line must not overlap: a refresh token that is sent twice may count as stolen. Never rejects. */
+  async run(attempt: Attempt): Promise<Outcome> {
+    try {
+      const overdue = await this.#saveOverdue(attempt);
+      if (overdue !== undefined) return { kind: 'obtained', held: overdue, isRestored: false };
+      const stored = await this.#load(attempt.account);
+      const restored = this.#restore(attempt, stored);
+      if (restored !== undefined) return { kind: 'obtained', held: restored, isRestored: true };
+      return await this.#ask(attempt, stored);
+    } catch (error) {
+      return { kind: 'failed', verdict: verdictOnError(error) };
+    }
+  }
+
+  /** @returns The access token that came with the overdue grant, where it can still be used. */
+  async #saveOverdue(attempt: Attempt): Promise<HeldToken | undefined> {
+    const overdue = this.#overdue;
+    if (overdue === undefined) return undefined;
+    if (isSameLine(overdue.account.auth, attempt.account.auth)) {
+      await this.#write(attempt, overdue.grant);
+    }
+    this.#overdue = undefined;
+    const isUsable = overdue.grant.accessToken?.settingsDigest === settingsDigest(attempt.account) && isLiving(overdue.held, this.#now());
+    return isUsable ? overdue.held : undefined;
+  }
+
+  async #load(account: Account): Promise<StoredGrant | undefined> {
+    const stored = await this.#deps.store.load(account.name);
+    for (const secret of [stored?.refreshToken, stored?.previousRefreshToken, stored?.accessToken?.value]) this.#redact(secret);
+    return stored;
+  }
+
+  /** A stored access token that is newer than all this account has had, and for the same settings: after a restart, or another process's work. */
+  #restore(attempt: Attempt, stored: StoredGrant | undefined): HeldToken | undefined {
+    const now = this.#now();
+    if (stored?.accessToken === undefined || stored.generation <= attempt.generation) return undefined;
+    if (stored.accessToken.settingsDigest !== settingsDigest(attempt.account)) return undefined;
+    if (stored.savedAt > now.wall) return undefined; // The clock was set back since: nobody knows how long the token lives.
+    const { value, expiresAt } = stored.accessToken;
+    const token = { value, expiresAt, generation: stored.generation };
+    const held = holdToken(token, now, between(now.wall, expiresAt), this.#deps.random.fraction());
+    return isLiving(held, now) ? { ...held, obtainedAt: stored.savedAt } : undefined;
+  }
+
+  async #ask(attempt: Attempt, stored: StoredGrant | undefined): Promise<Outcome> {
+    const { account } = attempt;
+    const line = resumeLine(account.auth, stored);
+    const used = needsRefreshToken(account.auth) ? choose(line, attempt.usesPrevious) : undefined;
+    if (used === undefined && needsRefreshToken(account.auth)) {
+      return { kind: 'failed', verdict: { kind: 'refused', problem: problem('TOKEN_MISSING') } };
+    }
+    const since = this.#now();
+    const answer = await this.#deps.endpoint.request({ account, ...(used === undefined ? {} : { refreshToken: used }) });
+    const returned = 'refreshToken' in answer ? answer.refreshToken : undefined;
+    this.#redact(used);
+    this.#redact(returned);
+    const rotated = rotateLine(line, used, returned);
+    const generation = attempt.nextGeneration(stored?.generation ?? 0);
+    if (answer.kind === 'granted') return this.#keep(attempt, rotated, generation, since, answer);
+    if (returned !== undefined) await this.#keepLine(attempt, rotated, generation);
+    return { kind: 'failed', verdict: verdictOn(answer) };
+  }
+
+  async #keep(attempt: Attempt, line: RefreshLine, generation: number, since: Moment, answer: GrantedTokens): Promise<Outcome> {
+    this.#redact(answer.accessToken);
+    if (!attempt.isCurrent()) {
+      // Obtained with settings that are no more; but the refresh token is the newest of the line all the same.
+      if (answer.refreshToken !== undefined) await this.#keepLine(attempt, line, generation);
+      return OUTDATED;
+    }
+    const token = { value: answer.accessToken, expiresAt: plus(since.wall, answer.expiresIn), generation };
+    const held = holdToken(token, since, answer.expiresIn, this.#deps.random.fraction());
+    const accessToken = { value: token.value, expiresAt: token.expiresAt, settingsDigest: settingsDigest(attempt.account) };
+    const grant: StoredGrant = { ...line, accessToken, generation, savedAt: this.#now().wall };
+    try {
+      await this.#write(attempt, grant);
+    } catch (error) {
+      if (answer.refreshToken !== undefined) {
+        this.#overdue = { account: attempt.account, grant, held };
+        throw error;
+      }
+      // No refresh token changed: a restart would cost one request more, and nothing else.
+      const message = 'the access token could not be saved; it is used all the same';
+      this.#deps.log.warn({ event: 'token-not-saved', account: attempt.account.name, problem: verdictOnError(error).problem }, message);
+    }
+    return { kind: 'obtained', held, isRestored: false };
+  }
+
+  /** Keep a new refresh token whose access token cannot be used. */
+  async #keepLine(attempt: Attempt, line: RefreshLine, generation: number): Promise<void> {
+    const grant: StoredGrant = { ...line, generation, savedAt: this.#now().wall };
+    try {
+      await this.#write(attempt, grant);
+    } catch (error) {
+      this.#overdue = { account: attempt.account, grant };
+      throw error;
+    }
+  }
+
+  /** Resolves once the grant is durable, or without doing anything where its line has ended. */
+  async #write(attempt: Attempt, grant: StoredGrant): Promise<void> {
+    const write = this.#writing.then(async () => {
+      if (attempt.isLineCurrent()) await this.#deps.store.save(attempt.account.name, grant);
+    });
+    this.#writing = write.catch(() => undefined); // Whoever asked for this write hears of its failure.
+    return write;
+  }
+
+  #redact(secret: string | undefined): void {
+    if (secret !== undefined) this.#deps.redactor.add(secret, 'rotating');
+  }
+
+  #now(): Moment {
+    return { wall: this.#deps.clock.now(), steady: this.#deps.clock.monotonic() };
+  }
+}
+
+function choose({ refreshToken, previousRefreshToken }: RefreshLine, usesPrevious: boolean): string | undefined {
+  return usesPrevious ? (previousRefreshToken ?? refreshToken) : refreshToken;
+}

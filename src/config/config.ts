@@ -1,0 +1,86 @@
+/**
+ * The configuration once it has been read, checked and resolved: plain values that hold no key of the file that nobody uses.
+ *
+ * Pure. Made by {@link ./load.ts}.
+ *
+ * @packageDocumentation
+ */
+import type { Account, DeliveryMode } from '../core/account.ts';
+import type { Client } from '../core/client.ts';
+import type { DurationMs } from '../core/clock.ts';
+import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { Octets } from '../core/octets.ts';
+
+/** Where things survive a restart. Both are absolute paths. */
+export interface StateSettings {
+  readonly dir: string;
+  /** Created, 0600, at the first start if absent. */
+  readonly keyFile: string;
+}
+
+/** What happens to a message once it is accepted. */
+export interface DeliverySettings {
+  /** For accounts that do not say. */
+  readonly mode: DeliveryMode;
+  /** How long an application waits for the upstream's answer to its message. */
+  readonly budget: DurationMs;
+  readonly giveUpAfter: DurationMs;
+  readonly warnAfter: DurationMs;
+  readonly dsn: 'sender' | 'off';
+  readonly queueLimit: Octets;
+}
+
+/** How much is logged and in what form. */
+export interface LogOptions {
+  readonly level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  readonly format: 'json' | 'pretty';
+}
+
+/** Everything the program needs to know to start. */
+export interface Config {
+  /** Absolute path of the file, or `environment`. */
+  readonly source: string;
+  readonly listeners: { readonly smtp: readonly SmtpListenerSettings[] };
+  readonly state: StateSettings;
+  /** Empty: `postern serve` starts the sandbox, and clients without an account use the account named {@link SANDBOX_ACCOUNT}. */
+  readonly accounts: readonly Account[];
+  readonly clients: readonly Client[];
+  readonly delivery: DeliverySettings;
+  readonly log: LogOptions;
+  /** Every secret value in here, for the log scrubber. */
+  readonly secrets: readonly string[];
+  /** Absolute paths of every file that was read, the configuration file first. */
+  readonly files: readonly string[];
+}
+
+/** The account of clients that name none, where no account is configured. */
+export const SANDBOX_ACCOUNT = 'sandbox';
+
+/** Something worth saying that does not keep Postern from starting. */
+export interface ConfigNotice {
+  /** The key, as `accounts[0].auth.tenant`, or the name of an environment variable. */
+  readonly path: string;
+  /** Counted from 1; absent where the finding is not about a place in the file. */
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+}
+
+/** Something that keeps Postern from starting. Neither text holds a secret. */
+export interface ConfigProblem extends ConfigNotice {
+  /** The value that was probably meant. */
+  readonly suggestion?: string;
+}
+
+/** Either a configuration, or all its problems at once. */
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config; readonly notices: readonly ConfigNotice[] }
+  /** `source` is what could not be used: the path of the file, or `environment`. */
+  | { readonly ok: false; readonly source: string; readonly problems: readonly ConfigProblem[] };
+
+/** One line for a person: `12:5 accounts[0].mailbx: unknown key; did you mean mailbox?` */
+export function describeFinding({ path, line, column, message, suggestion }: ConfigProblem): string {
+  const place = line === undefined ? '' : `${line}:${column ?? 1} `;
+  const subject = path === '' ? '' : `${path}: `;
+  return `${place}${subject}${message}${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`;
+}

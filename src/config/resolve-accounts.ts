@@ -1,0 +1,153 @@
+/**
+ * From providers and accounts as written to accounts ready for use; checks what one value alone cannot tell: URLs, references, keys that
+ * need each other.
+ *
+ * @packageDocumentation
+ */
+import type { Account, AuthSettings, Provider } from '../core/account.ts';
+import { defined } from './defined.ts';
+import type { ConfigFiles } from './files.ts';
+import type { Findings, Path } from './findings.ts';
+import { lintAccount, lintProvider } from './lint.ts';
+import type { ProviderFields } from './presets.ts';
+import { ProviderBook } from './provider-chain.ts';
+import { completeProvider, missingField, needsTenant } from './providers.ts';
+import type { AccountInput, AuthInput } from './schema-accounts.ts';
+import type { Entry, Sections } from './sections.ts';
+import { nearest } from './suggest.ts';
+import { checkUrl } from './urls.ts';
+
+/** Where files are and what is found. */
+export interface Surroundings {
+  readonly files: ConfigFiles;
+  readonly findings: Findings;
+  readonly stateDir: string;
+}
+
+/** Read and check all configured providers. */
+export async function openProviderBook(sections: Sections, { files, findings }: Surroundings): Promise<ProviderBook> {
+  const book = new ProviderBook(findings);
+  for (const [name, entry] of sections.providers) {
+    for (const key of ['authorizeUrl', 'tokenUrl', 'deviceUrl'] as const) {
+      const url = entry.value[key];
+      if (url !== undefined) checkUrl(url, [...entry.path, key], findings);
+    }
+    await book.add(name, entry, files);
+  }
+  for (const [name, entry] of sections.providers) {
+    const fields = book.fieldsOf(name);
+    if (fields === undefined) continue;
+    const missing = missingField(fields);
+    if (missing !== undefined) {
+      const isTold = sections.has(...entry.path, ...missing.split('.'));
+      if (!isTold) findings.problem(entry.path, `needs ${missing}, or extends: one of the built-in providers`);
+    } else lintProvider(entry, completeProvider(name, fields, 'tenant'), findings);
+  }
+  return book;
+}
+
+/** All accounts that can be used; problems of the others are in the findings. */
+export async function buildAccounts(sections: Sections, book: ProviderBook, surroundings: Surroundings): Promise<Account[]> {
+  checkUnique(sections.accounts, 'account', surroundings.findings);
+  const accounts: Account[] = [];
+  for (const entry of sections.accounts) {
+    const account = await buildAccount(entry, sections, book, surroundings);
+    if (account !== undefined) accounts.push(account);
+  }
+  return accounts;
+}
+
+/** A name is used once. */
+export function checkUnique(entries: readonly Entry<{ readonly name: string }>[], what: string, findings: Findings): void {
+  const seen = new Set<string>();
+  for (const { path, value } of entries) {
+    // Names become file names; some file systems overlook case.
+    const name = value.name.toLowerCase();
+    if (seen.has(name)) findings.problem([...path, 'name'], `there is another ${what} named ${value.name}`);
+    seen.add(name);
+  }
+}
+
+async function buildAccount(
+  entry: Entry<AccountInput>,
+  sections: Sections,
+  book: ProviderBook,
+  surroundings: Surroundings,
+): Promise<Account | undefined> {
+  const { path, value } = entry;
+  const fields = await findFields(entry, sections, book, surroundings);
+  if (fields === undefined) return undefined;
+  const { auth: written } = value;
+  const tenant = isServed(written) ? written.tenant : undefined;
+  if (isServed(written) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
+    surroundings.findings.missing([...path, 'auth', 'tenant'], `provider ${value.provider} needs it`);
+  }
+  const provider = completeProvider(value.provider, fields, tenant);
+  const auth = buildAuth(value.auth, provider, [...path, 'auth'], surroundings.findings);
+  lintAccount(entry, provider, surroundings.findings);
+  if (auth === undefined) return undefined;
+  const { name, mailbox, smtpUser = mailbox, delivery = sections.delivery.mode } = value;
+  return { name, provider, mailbox, smtpUser, auth, delivery };
+}
+
+async function findFields(
+  { path, value }: Entry<AccountInput>,
+  sections: Sections,
+  book: ProviderBook,
+  { files, findings, stateDir }: Surroundings,
+): Promise<ProviderFields | undefined> {
+  const names = book.names();
+  if (!names.includes(value.provider)) {
+    // A provider that is written down but has problems of its own is not also unknown.
+    if (!sections.providerNames.includes(value.provider)) {
+      findings.problem([...path, 'provider'], `there is no provider "${value.provider}"`, nearest(value.provider, names));
+    }
+    return undefined;
+  }
+  const fields = book.fieldsOf(value.provider);
+  if (fields === undefined || missingField(fields) !== undefined) return undefined;
+  if (fields.ca !== undefined || fields.stateCaFile === undefined) return fields;
+  const ca = await files.read(`${stateDir}/${fields.stateCaFile}`, [...path, 'provider'], { isSecret: false, isOptional: true });
+  return { ...fields, ...defined({ ca }) };
+}
+
+type ServedAuth = Extract<AuthInput, { grant: 'refresh_token' | 'client_credentials' }>;
+
+const isServed = (auth: AuthInput): auth is ServedAuth => auth.grant === 'refresh_token' || auth.grant === 'client_credentials';
+
+function buildAuth(auth: AuthInput, provider: Provider, at: Path, findings: Findings): AuthSettings | undefined {
+  switch (auth.grant) {
+    case 'refresh_token': {
+      const { grant, tenant, clientId, clientSecret, refreshToken, scopes } = auth;
+      if (refreshToken === undefined) {
+        findings.notice(at, 'has no refreshToken: one must already be in the state directory, or mail is deferred (TOKEN_MISSING)');
+      }
+      return { grant, clientId, ...defined({ tenant, clientSecret, refreshToken, scopes }) };
+    }
+    case 'client_credentials': {
+      const { grant, tenant, clientId, clientSecret, scopes } = auth;
+      if (scopes === undefined && provider.applicationScopes.length === 0) {
+        findings.problem([...at, 'grant'], `provider ${provider.name} has no tokens for applications: use refresh_token, or set scopes`);
+      }
+      if (clientSecret === undefined) {
+        if (hasOtherProof(auth)) return undefined; // Refused by not-yet.ts.
+        findings.missing([...at, 'clientSecret'], 'client_credentials needs it');
+        return undefined;
+      }
+      return { grant, clientId, clientSecret, ...defined({ tenant, scopes }) };
+    }
+    default:
+      return undefined; // Refused by not-yet.ts.
+  }
+}
+
+const hasOtherProof = (auth: Extract<AuthInput, { grant: 'client_credentials' }>): boolean =>
+  auth.certificate !== undefined || auth.federatedTokenFile !== undefined || auth.managedIdentity !== undefined;
+
+/** Accounts that rules of `fetch` name. */
+export function checkFetchAccounts({ fetch, accountNames }: Sections, findings: Findings): void {
+  for (const { path, value } of fetch) {
+    if (accountNames.includes(value.account)) continue;
+    findings.problem([...path, 'account'], `there is no account "${value.account}"`, nearest(value.account, accountNames));
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * From clients as written to clients ready for use; checks what one value alone cannot tell: who they are, whom they submit through.
+ *
+ * @packageDocumentation
+ */
+import type { Account } from '../core/account.ts';
+import type { Client, ClientSecret } from '../core/client.ts';
+import { type IpNetwork, parseIpNetwork } from '../core/ip-network.ts';
+import { isPasswordHash } from '../platform/password.ts';
+import { isLoopbackHost, networkFault } from './addresses.ts';
+import { SANDBOX_ACCOUNT } from './config.ts';
+import { defined } from './defined.ts';
+import type { Findings } from './findings.ts';
+import { lintClient } from './lint.ts';
+import { checkUnique } from './resolve-accounts.ts';
+import type { ClientInput } from './schema.ts';
+import type { Entry, Sections } from './sections.ts';
+import { nearest } from './suggest.ts';
+
+/** All clients that can be used; problems of the others are in the findings. */
+export function buildClients(sections: Sections, accounts: readonly Account[], findings: Findings): Client[] {
+  checkUnique(sections.clients, 'client', findings);
+  checkUsernames(sections, findings);
+  checkNetworks(sections, findings);
+  if (sections.clientCount === 0) findings.notice(['clients'], 'no client is configured: nobody may submit');
+  return sections.clients.flatMap((entry) => buildClient(entry, sections, accounts, findings) ?? []);
+}
+
+function buildClient(entry: Entry<ClientInput>, sections: Sections, accounts: readonly Account[], findings: Findings): Client | undefined {
+  const { name, networks = [], onOtherSender, rate } = entry.value;
+  lintClient(entry, findings);
+  const login = buildLogin(entry, sections, findings);
+  const account = findAccount(entry, sections, findings);
+  if (account === undefined) return undefined;
+  const senders = entry.value.senders ?? defaultSenders(accounts.find((candidate) => candidate.name === account));
+  return { name, account, ...defined({ login, messagesPerMinute: rate?.messagesPerMinute }), networks, senders, onOtherSender };
+}
+
+function buildLogin({ path, value }: Entry<ClientInput>, { has }: Sections, findings: Findings): Client['login'] {
+  const { username, password, passwordHash } = value;
+  if (password !== undefined && passwordHash !== undefined) {
+    findings.problem([...path, 'passwordHash'], 'there is a password as well: keep one of the two');
+  }
+  const secret = secretOf(password, passwordHash);
+  if (username === undefined) {
+    if (secret !== undefined) findings.missing([...path, 'username'], 'the client has a password');
+    else if (!has(...path, 'username') && !has(...path, 'networks')) {
+      findings.problem(path, 'needs a username with a password, or networks');
+    }
+    return undefined;
+  }
+  if (secret === undefined) {
+    if (!has(...path, 'passwordHash')) findings.missing([...path, 'password'], 'the client has a username (or give passwordHash)');
+    return undefined;
+  }
+  if (secret.kind === 'hash' && !isPasswordHash(secret.hash)) {
+    findings.problem([...path, 'passwordHash'], 'is not what postern hash-password prints');
+  }
+  return { username, secret };
+}
+
+function secretOf(password: string | undefined, hash: string | undefined): ClientSecret | undefined {
+  if (password !== undefined) return { kind: 'password', password };
+  return hash === undefined ? undefined : { kind: 'hash', hash };
+}
+
+/** The account named, the only one, or the sandbox's where there is none. */
+function findAccount({ path, value }: Entry<ClientInput>, { accountNames, has }: Sections, findings: Findings): string | undefined {
+  const known = accountNames.length === 0 && !hasEntries(has) ? [SANDBOX_ACCOUNT] : accountNames;
+  if (value.account !== undefined) {
+    if (known.includes(value.account)) return value.account;
+    findings.problem([...path, 'account'], `there is no account "${value.account}"`, nearest(value.account, known));
+    return undefined;
+  }
+  if (known.length > 1) findings.missing([...path, 'account'], 'there are several accounts');
+  return known.length === 1 ? known[0] : undefined;
+}
+
+/** True where an account is written down, be it without a name. */
+const hasEntries = (has: Sections['has']): boolean => has('accounts', 0);
+
+function defaultSenders(account: Account | undefined): string[] {
+  return account === undefined ? [] : [...new Set([account.mailbox, account.smtpUser])];
+}
+
+/** The directory of clients compares user names exactly; so does this. */
+function checkUsernames({ clients }: Sections, findings: Findings): void {
+  const seen = new Map<string, string>();
+  for (const { path, value } of clients) {
+    if (value.username === undefined) continue;
+    const owner = seen.get(value.username);
+    if (owner !== undefined) findings.problem([...path, 'username'], `client ${owner} has the same user name`);
+    seen.set(value.username, value.name);
+  }
+}
+
+function checkNetworks({ clients, smtp }: Sections, findings: Findings): void {
+  const isExposed = smtp.some(({ value }) => !isLoopbackHost(value.host));
+  const seen = new Map<string, string>();
+  for (const { path, value } of clients) {
+    for (const [index, text] of (value.networks ?? []).entries()) {
+      const at = [...path, 'networks', index];
+      const fault = networkFault(text);
+      if (fault !== undefined) findings.problem(at, fault.message, fault.suggestion);
+      const network = parseIpNetwork(text);
+      if (fault !== undefined || network === undefined) continue;
+      const owner = seen.get(keyOf(network));
+      if (owner !== undefined) findings.problem(at, owner === value.name ? 'stands here twice' : `client ${owner} has the same network`);
+      seen.set(keyOf(network), value.name);
+      if (network.prefixLength === 0 && isExposed) {
+        findings.problem(at, 'lets everybody submit without a password: refusing to be an open relay; name the networks');
+      }
+    }
+  }
+}
+
+const keyOf = ({ family, bits, prefixLength }: IpNetwork): string => `${family}/${bits}/${prefixLength}`;

@@ -1,0 +1,71 @@
+/**
+ * Schema of what Postern opens on this machine: `listeners` and `admin`.
+ *
+ * @packageDocumentation
+ */
+import { z } from 'zod';
+import { flag, host, integer, path, port, secret, size } from './schema-parts.ts';
+
+const tls = () => z.enum(['off', 'starttls', 'implicit']).prefault('off');
+
+const tlsKeys = {
+  tls: tls().describe(
+    '`off`: clear text. `starttls`: clear text until the application asks for TLS. `implicit`: TLS from the first byte. The last two need `cert` and `key`.',
+  ),
+  cert: path().describe('Certificate chain in a PEM file.').optional(),
+  key: path().describe('Private key of `cert` in a PEM file without a passphrase.').optional(),
+  minTls: z
+    .enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
+    .prefault('TLSv1.2')
+    .describe('Oldest TLS version accepted from applications. Lower it only for devices that know nothing newer.'),
+};
+
+const listenHost = () =>
+  host().prefault('127.0.0.1').describe('Address to listen on. Anything but loopback needs clients with passwords or networks.');
+
+export const smtpListenerSchema = z.strictObject({
+  host: listenHost(),
+  port: port().prefault(2525).describe('TCP port.'),
+  ...tlsKeys,
+  requireAuth: flag().prefault(false).describe('Ask for a user name and password also where the network of the peer would do.'),
+  requireTls: flag()
+    .prefault(false)
+    .describe('Refuse passwords and messages until the connection is encrypted. Needs `tls: starttls` or `implicit`.'),
+  maxSize: size()
+    .describe(
+      "Largest message, as on the wire. Default: the largest `limits.maxSize` among the accounts' providers, 35MB without accounts.",
+    )
+    .optional(),
+  maxRecipients: integer(1, 10_000).prefault(500).describe('Most recipients of one message.'),
+});
+
+export const imapListenerSchema = z.strictObject({
+  host: listenHost(),
+  port: port().prefault(1143).describe('TCP port.'),
+  ...tlsKeys,
+});
+
+export const pop3ListenerSchema = z.strictObject({
+  host: listenHost(),
+  port: port().prefault(1110).describe('TCP port.'),
+  ...tlsKeys,
+});
+
+export const listenersSchema = z.strictObject({
+  smtp: z
+    .array(smtpListenerSchema)
+    .describe('Where applications submit mail. Default: one listener on 127.0.0.1:2525 if `listeners` is left out.')
+    .optional(),
+  imap: z.array(imapListenerSchema).describe('Where applications read mail with IMAP. Not served in this version.').optional(),
+  pop3: z.array(pop3ListenerSchema).describe('Where applications read mail with POP3. Not served in this version.').optional(),
+});
+
+export const adminSchema = z.strictObject({
+  host: host().prefault('127.0.0.1').describe('Address to listen on. Anything but loopback needs a password.'),
+  port: port().prefault(8025).describe('TCP port.'),
+  password: secret().describe('Asked for by the pages and the API.').optional(),
+});
+
+export type ListenerInput = z.output<typeof imapListenerSchema>;
+export type SmtpListenerInput = z.output<typeof smtpListenerSchema>;
+export type AdminInput = z.output<typeof adminSchema>;

@@ -1,0 +1,69 @@
+/**
+ * The kinds of values that the schema is made of: text, ports, durations, references to files …, each with its own error text.
+ *
+ * Pure. A key's description becomes its line in docs/config.md and its hover text in an editor; a default that is not a plain value is
+ * said in its last sentence, `Default: …`. `title` names the kind of a value where its JSON type says too little. `writeOnly` marks secrets.
+ *
+ * @packageDocumentation
+ */
+import { z } from 'zod';
+import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './quantities.ts';
+
+// No control characters: most of these texts end up in a protocol line.
+const LINE = /^[^\u0000-\u001f\u007f]+$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const HOST = /^([A-Za-z0-9_]([A-Za-z0-9_-]{0,62})?(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9A-Fa-f:.]{2,45})$/;
+const ADDRESS = /^[^\s\u0000-\u001f\u007f@<>"]{1,64}@[^\s\u0000-\u001f\u007f@<>"]{1,255}$/;
+const SENDER = /^([^\s\u0000-\u001f\u007f@<>"*]{1,64}|\*)@[^\s\u0000-\u001f\u007f@<>"*]{1,255}$/;
+const TENANT = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
+const SCOPE = /^[^\u0000-\u0020\u007f]+$/;
+
+const line = (pattern: RegExp, error: string, title?: string): z.ZodString => {
+  const schema = z.string().max(4096).regex(pattern, { error });
+  return title === undefined ? schema : schema.meta({ title });
+};
+
+/** One line of text. */
+export const text = (): z.ZodString => line(LINE, 'must not be empty and must not hold control characters');
+
+/** A name that also serves in file names and log lines. */
+export const name = (): z.ZodString =>
+  line(NAME, 'must be 1 to 64 letters, digits, dots, hyphens or underscores, and start with a letter or digit', 'name');
+
+export const host = (): z.ZodString => line(HOST, 'must be a host name or an IP address', 'host');
+export const address = (): z.ZodString => line(ADDRESS, 'must be a mail address such as billing@contoso.com', 'address');
+export const sender = (): z.ZodString => line(SENDER, 'must be a mail address or *@domain', 'address or *@domain');
+export const network = (): z.ZodString => line(LINE, 'must be an IP network such as 10.1.0.0/16', 'network');
+/** Whether it is a real URL, with the right scheme, is checked in resolve-accounts.ts. */
+export const url = (): z.ZodString => line(LINE, 'must be a URL', 'URL');
+/** Relative to the folder of the configuration file. */
+export const path = (): z.ZodString => line(LINE, 'must be the path of a file', 'path');
+export const directory = (): z.ZodString => line(LINE, 'must be the path of a directory', 'path');
+export const scope = (): z.ZodString => line(SCOPE, 'must be one scope, without spaces; give several as a list', 'scope');
+export const tenant = (): z.ZodString =>
+  line(TENANT, 'must be the id or a domain of the tenant, such as contoso.onmicrosoft.com', 'tenant');
+
+/** A value that is never shown. May hold anything; what was pasted wrongly is found by lint.ts. */
+export const secret = (): z.ZodString => z.string().min(1).max(65_536).meta({ title: 'secret', writeOnly: true });
+
+/** A number written in quotes, or one that came from `${env:…}`, counts as a number. */
+const numeric = (value: unknown): unknown => (typeof value === 'string' && /^\d{1,12}$/.test(value) ? Number(value) : value);
+const truth = (value: unknown): unknown => (value === 'true' ? true : value === 'false' ? false : value);
+
+export const integer = (minimum: number, maximum: number) => z.preprocess(numeric, z.int().min(minimum).max(maximum));
+export const port = () => integer(1, 65_535).meta({ title: 'port' });
+export const flag = () => z.preprocess(truth, z.boolean());
+
+export const duration = () =>
+  z
+    .string({ error: 'must be a duration such as 15s, 4h or 5d' })
+    .regex(DURATION_PATTERN, { error: 'must be a duration such as 15s, 4h or 5d' })
+    .transform(parseDuration)
+    .meta({ title: 'duration' });
+
+export const size = () =>
+  z
+    .string({ error: 'must be a size such as 35MB or 10GB' })
+    .regex(SIZE_PATTERN, { error: 'must be a size such as 35MB or 10GB' })
+    .transform(parseSize)
+    .meta({ title: 'size' });

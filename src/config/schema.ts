@@ -1,0 +1,131 @@
+/**
+ * The whole contract of the configuration file, in one schema: types, rules and documentation.
+ *
+ * docs/config.md and config/postern.schema.json are generated from it (`npm run generate`); a test fails when they are stale. What one
+ * value alone cannot tell (references, ports used twice, keys that need each other) is checked in resolve-….ts.
+ *
+ * @packageDocumentation
+ */
+import { z } from 'zod';
+import { accountSchema, providerSchema } from './schema-accounts.ts';
+import { adminSchema, listenersSchema } from './schema-listeners.ts';
+import { directory, duration, integer, name, network, path, secret, sender, size, text } from './schema-parts.ts';
+
+export const stateSchema = z.strictObject({
+  dir: directory()
+    .describe(
+      'Directory for tokens and everything else that must survive a restart. Default: `POSTERN_STATE_DIR`, else `var` beside the configuration file.',
+    )
+    .optional(),
+  keyFile: path()
+    .describe('Key that encrypts the tokens; made at the first start. Keep a copy. Default: `master.key` in `state.dir`.')
+    .optional(),
+});
+
+export const clientSchema = z.strictObject({
+  name: name().describe('How log lines call it.'),
+  username: text().max(255).describe('User name that the application logs in with.').optional(),
+  password: secret().describe('Its password. Never sent upstream.').optional(),
+  passwordHash: secret().describe('Instead of `password`: what `postern hash-password` prints.').optional(),
+  networks: z.array(network()).min(1).describe('IP networks that need no password.').optional(),
+  account: name().describe('The account it submits through. Default: the only account.').optional(),
+  senders: z
+    .array(sender())
+    .min(1)
+    .describe("Senders it may use: addresses, or `*@domain`. Default: the account's `mailbox` and `smtpUser`.")
+    .optional(),
+  onOtherSender: z
+    .enum(['refuse', 'rewrite'])
+    .prefault('refuse')
+    .describe(
+      '`rewrite`: From becomes the mailbox; Reply-To and X-Original-From keep the address that the application used (not available in this version).',
+    ),
+  rate: z
+    .strictObject({ messagesPerMinute: integer(1, 1_000_000).describe('Messages a minute.') })
+    .describe('How much it may submit. Default: no limit but that of the account.')
+    .optional(),
+});
+
+const MOVE = /^(keep|seen|delete|move:[^\u0000-\u001f\u007f]+)$/;
+
+export const fetchSchema = z.strictObject({
+  account: name().describe('Account to read.'),
+  mailbox: text().prefault('INBOX').describe('Mailbox (folder) to read.'),
+  mode: z.enum(['idle', 'poll']).prefault('idle').describe('Wait for the server to tell, or ask now and then.'),
+  to: z
+    .strictObject({
+      maildir: directory().describe('Maildir.').optional(),
+      lmtp: text().describe('LMTP server, host:port.').optional(),
+      smtp: text().describe('SMTP server, host:port.').optional(),
+      webhook: secret().describe('URL that gets each message.').optional(),
+      directory: directory().describe('Directory for one file per message.').optional(),
+    })
+    .refine((sinks) => Object.keys(sinks).length === 1, { error: 'must have exactly one key' })
+    .describe('Where messages go; exactly one key.'),
+  // `then` is a word of ours here, not a promise.
+  // oxlint-disable-next-line unicorn/no-thenable
+  then: z
+    .string()
+    .regex(MOVE, { error: 'must be keep, seen, delete or move:NAME' })
+    .prefault('keep')
+    .describe('What happens to the message at the provider afterwards: `keep`, `seen`, `delete` or `move:NAME`.'),
+});
+
+export const deliverySchema = z.strictObject({
+  mode: z.enum(['auto', 'direct', 'queue']).prefault('auto').describe('For accounts without `delivery`.'),
+  budget: duration().prefault('15s').describe('How long an application waits for the provider before it is told to come again.'),
+  giveUpAfter: duration().prefault('5d').describe('Age at which a queued message is returned.'),
+  warnAfter: duration().prefault('4h').describe('Age at which its sender is told that it waits.'),
+  dsn: z.enum(['sender', 'off']).prefault('sender').describe('Who gets reports about queued messages.'),
+  queueLimit: size().prefault('10GB').describe('Most that the queue may hold.'),
+});
+
+export const alertSchema = z.strictObject({
+  webhook: secret().describe('URL that gets a POST for each event.'),
+  events: z
+    .array(z.enum(['reauth_required', 'secret_expiring', 'dead_letter', 'account_blocked']))
+    .min(1)
+    .describe('Which events. Default: all.')
+    .optional(),
+});
+
+export const logSchema = z.strictObject({
+  level: z.enum(['error', 'warn', 'info', 'debug', 'trace']).prefault('info').describe('`trace` shows the dialogue, without secrets.'),
+  format: z.enum(['json', 'pretty']).prefault('json').describe('`json`: one object a line. `pretty`: for people.'),
+});
+
+export const configSchema = z.strictObject({
+  listeners: listenersSchema.describe('Where applications connect to.').optional(),
+  admin: adminSchema.describe('Health, metrics, API and pages over HTTP. Not served in this version.').optional(),
+  state: stateSchema.describe('What survives a restart.').optional(),
+  providers: z
+    .record(name(), providerSchema)
+    .describe('Mail providers besides the built-in ones, by name. A name of a built-in one replaces it.')
+    .optional(),
+  accounts: z
+    .array(accountSchema)
+    .describe('Upstream mailboxes. Without any, `postern serve` starts a local sandbox and relays to it.')
+    .optional(),
+  clients: z.array(clientSchema).describe('Who may use the relay, and as whom. Each has a user name, networks, or both.').optional(),
+  fetch: z.array(fetchSchema).describe('Mail to fetch and hand on. Not served in this version.').optional(),
+  delivery: deliverySchema.describe('What happens to a message once it is accepted.').optional(),
+  alerts: z.array(alertSchema).describe('Who is told when something needs a person. Not served in this version.').optional(),
+  log: logSchema.describe('What is logged to standard output.').optional(),
+});
+
+/** Keys whose values are secrets wherever they stand; in the schema they are made with `secret()`. */
+export const SECRET_KEYS: ReadonlySet<string> = new Set([
+  'password',
+  'passwordHash',
+  'clientSecret',
+  'refreshToken',
+  'passphrase',
+  'webhook',
+]);
+
+export type StateInput = z.output<typeof stateSchema>;
+export type ClientInput = z.output<typeof clientSchema>;
+export type FetchInput = z.output<typeof fetchSchema>;
+export type AlertInput = z.output<typeof alertSchema>;
+export type DeliveryInput = z.output<typeof deliverySchema>;
+export type LogInput = z.output<typeof logSchema>;

@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# Build: everything, then only what runs is copied on.
+FROM node:24-slim AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY scripts scripts
+COPY src src
+RUN npm run build
+
+# Production packages only, without running any install script.
+FROM node:24-slim AS packages
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts
+
+FROM node:24-slim
+# npm and corepack are not needed at run time; what is not there cannot be misused.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn* \
+  && install -d -o 10001 -g 10001 -m 0700 /var/lib/postern
+WORKDIR /app
+COPY --from=packages /src/node_modules node_modules
+COPY --from=build /src/dist dist
+COPY package.json LICENSE ./
+ENV NODE_ENV=production POSTERN_STATE_DIR=/var/lib/postern
+USER 10001:10001
+# The one place written to; the rest of the file system may be read-only (docker run --read-only).
+VOLUME /var/lib/postern
+EXPOSE 2525
+STOPSIGNAL SIGTERM
+# Speaks SMTP to the listeners of the configuration; no curl, no shell.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["node", "/app/dist/main.js", "health"]
+# Core files and diagnostic reports may hold secrets: off. The configuration comes from /config/postern.yaml or POSTERN_* variables.
+ENTRYPOINT ["node", "--disable-proto=delete", "/app/dist/main.js"]
+CMD ["serve"]

@@ -1,0 +1,76 @@
+/**
+ * What `postern check` looks at beyond the configuration itself: whether this machine lets Postern do what it says.
+ *
+ * @packageDocumentation
+ */
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname } from 'node:path';
+import type { Config, ConfigNotice } from '../config/config.ts';
+import type { SmtpListenerSettings } from '../core/listener.ts';
+
+/** @returns One entry for each thing that would keep `postern serve` from working here. */
+export async function inspectMachine(config: Config): Promise<ConfigNotice[]> {
+  const found = await Promise.all([
+    inspectState(config.state.dir),
+    inspectKey(config.state.keyFile),
+    ...config.listeners.smtp.map(inspectPort),
+  ]);
+  return found.flat();
+}
+
+async function inspectState(dir: string): Promise<ConfigNotice[]> {
+  const path = 'state.dir';
+  try {
+    const folder = await stat(dir);
+    if (!folder.isDirectory()) return [{ path, message: `${dir} is not a directory` }];
+    if ((folder.mode & 0o022) !== 0) return [{ path, message: `${dir} can be written by others: chmod 0700 ${dir}` }];
+    await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+    return [];
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return inspectParent(path, dir);
+    return [{ path, message: `${dir} cannot be written by this user (${codeOf(error)})` }];
+  }
+}
+
+/** What is not there yet is made at the first start, if the nearest folder above allows it. */
+async function inspectParent(path: string, dir: string): Promise<ConfigNotice[]> {
+  const parent = dirname(dir);
+  try {
+    await access(parent, constants.W_OK | constants.X_OK);
+    return [];
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && parent !== dir) return inspectParent(path, parent);
+    return [{ path, message: `${dir} cannot be created: ${parent} cannot be written by this user (${codeOf(error)})` }];
+  }
+}
+
+async function inspectKey(file: string): Promise<ConfigNotice[]> {
+  const path = 'state.keyFile';
+  try {
+    const key = await stat(file);
+    if ((key.mode & 0o077) !== 0) return [{ path, message: `${file} can be read by others: chmod 0600 ${file}` }];
+    await access(file, constants.R_OK);
+    return [];
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return inspectParent(path, file);
+    return [{ path, message: `${file} cannot be read by this user (${codeOf(error)})` }];
+  }
+}
+
+/** A port held by a running Postern counts as a problem too: `check` then says so, and `serve` would fail. */
+function inspectPort({ name, host, port }: SmtpListenerSettings): Promise<ConfigNotice[]> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error) => {
+      const reason = codeOf(error) === 'EADDRINUSE' ? 'is in use (ss -ltnp shows by which program)' : `cannot be opened (${codeOf(error)})`;
+      resolve([{ path: 'listeners.smtp', message: `${name} ${reason}` }]);
+    });
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve([])));
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}

@@ -1,0 +1,54 @@
+/**
+ * From started to ended: signals, and the crash that must not go on.
+ *
+ * SIGTERM and the first SIGINT stop gracefully: nothing new is accepted, transactions in progress get their answer, then the process ends with 0. A
+ * second signal ends it at once. An error that nobody caught ends it too: after one, what the process would do next is unknown, and a relay that
+ * might lose mail is worse than one that its supervisor starts again.
+ *
+ * @packageDocumentation
+ */
+import { type DurationMs, seconds } from '../core/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import { problem } from '../core/problem.ts';
+
+/** Something that runs until it is stopped. */
+export interface Service {
+  /** Finish what is in progress for at most `grace`, then end all the same. */
+  stop(grace: DurationMs): Promise<void>;
+}
+
+/** Supervisors kill after 10 s (docker stop) or more; 8 s leaves room for the rest of the shutdown. */
+const GRACE = seconds(8);
+
+/** @returns The exit code, once the service has stopped. */
+export function runUntilStopped(service: Service, log: Log): Promise<number> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    const stop = (signal: NodeJS.Signals): void => {
+      if (isStopping) {
+        log.warn({ event: 'stopping' }, `${signal} again: ending at once`);
+        process.exit(1);
+      }
+      isStopping = true;
+      log.info({ event: 'stopping' }, `${signal}: finishing what is in progress`);
+      service.stop(GRACE).then(
+        () => {
+          log.info({ event: 'stopped' }, 'stopped');
+          resolve(0);
+        },
+        (error: unknown) => {
+          log.error({ event: 'stopped', problem: problem('INTERNAL'), error }, 'stopped with an error');
+          resolve(1);
+        },
+      );
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+    const crash = (error: unknown): void => {
+      log.error({ event: 'crashed', problem: problem('INTERNAL'), error }, 'crashed');
+      process.exit(1);
+    };
+    process.on('uncaughtException', crash);
+    process.on('unhandledRejection', crash);
+  });
+}

@@ -1,0 +1,106 @@
+/**
+ * What `postern serve` does where no account is configured: the sandbox, one account on it, and a line to paste.
+ *
+ * @packageDocumentation
+ */
+import { type Config, SANDBOX_ACCOUNT } from '../config/config.ts';
+import { presetProvider } from '../config/providers.ts';
+import type { Account } from '../core/account.ts';
+import type { Client } from '../core/client.ts';
+import type { SmtpListenerSettings } from '../core/listener.ts';
+import { ProblemError, problem } from '../core/problem.ts';
+import { systemClock } from '../platform/system-clock.ts';
+import { systemRandom } from '../platform/system-random.ts';
+import { type Sandbox, startSandbox } from '../sandbox/sandbox.ts';
+import type { Observation } from './compose.ts';
+
+/** A running sandbox and what uses it. */
+export interface SandboxAccount {
+  readonly sandbox: Sandbox;
+  readonly account: Account;
+  readonly clients: readonly Client[];
+  /** For a person at the terminal: what runs where, and a command that sends a message. */
+  readonly invitation: string;
+}
+
+/** @throws ProblemError `SANDBOX_FAILED` */
+export async function openSandboxAccount(config: Config, { log, scrubber }: Observation): Promise<SandboxAccount> {
+  const sandbox = await startAnywhere({ clock: systemClock, random: systemRandom, log, stateDir: config.state.dir });
+  scrubber.add(sandbox.clientSecret);
+  const account = accountOn(sandbox);
+  const configured = config.clients.map((client) => (client.senders.length > 0 ? client : { ...client, senders: [account.mailbox] }));
+  const clients = configured.length > 0 ? configured : [localClient(account)];
+  return { sandbox, account, clients, invitation: invite(config, sandbox, account, clients) };
+}
+
+/** On its usual ports, or on any where those are taken: a second Postern on the machine can be tried, too. */
+async function startAnywhere(options: Parameters<typeof startSandbox>[0]): Promise<Sandbox> {
+  try {
+    return await startSandbox(options);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    options.log.warn(
+      { event: 'sandbox-ports-taken', problem: problem('SANDBOX_FAILED', error.problem.cause, { heals: 'by-itself', remedy: 'Nothing.' }) },
+      'the usual ports of the sandbox cannot be used: trying others',
+    );
+    return startSandbox({ ...options, ports: { http: 0, smtp: 0 } });
+  }
+}
+
+function accountOn(sandbox: Sandbox): Account {
+  const [mailbox] = sandbox.mailboxes;
+  const { authorizeUrl, tokenUrl, deviceUrl, smtp, caPem } = sandbox;
+  return {
+    name: SANDBOX_ACCOUNT,
+    provider: { ...presetProvider('sandbox'), authorizeUrl, tokenUrl, deviceUrl, smtp: { ...smtp, tls: 'starttls' }, ca: caPem },
+    mailbox,
+    smtpUser: mailbox,
+    auth: {
+      grant: 'refresh_token',
+      tenant: sandbox.tenant,
+      clientId: sandbox.clientId,
+      clientSecret: sandbox.clientSecret,
+      refreshToken: sandbox.mint.refreshToken(mailbox),
+    },
+    delivery: 'direct',
+  };
+}
+
+/** With neither accounts nor clients configured, programs on this machine may submit. */
+function localClient(account: Account): Client {
+  return {
+    name: 'local',
+    account: account.name,
+    networks: ['127.0.0.0/8', '::1/128'],
+    senders: [account.mailbox],
+    onOtherSender: 'refuse',
+  };
+}
+
+function invite(config: Config, sandbox: Sandbox, account: Account, clients: readonly Client[]): string {
+  const listeners = config.listeners.smtp.map(({ host, port, tls }) => `${host}:${port}${tls === 'off' ? '' : ` (${tls})`}`);
+  return `
+No account is configured, so this is a sandbox: a local stand-in for Microsoft 365. Nothing leaves this machine.
+
+  submit to        ${listeners.join(', ')}
+  as               ${account.mailbox}
+  received mail    ${sandbox.httpUrl}/
+
+Paste this into another terminal to send a message:
+
+  ${pasteLine(config.listeners.smtp, account.mailbox, clients)}
+
+To use a real mailbox, put an account into ${config.source} (README.md, "Use it with Microsoft 365").
+
+`;
+}
+
+/** One line for any shell with curl and printf. A client with a password gets a placeholder for it: secrets are not printed. */
+function pasteLine(listeners: readonly SmtpListenerSettings[], mailbox: string, clients: readonly Client[]): string {
+  const listener = listeners.find(({ tls }) => tls === 'off') ?? listeners[0];
+  const url = `${listener?.tls === 'implicit' ? 'smtps' : 'smtp'}://${listener?.host ?? '127.0.0.1'}:${listener?.port ?? 2525}`;
+  const login = clients.some(({ networks }) => networks.length > 0) ? undefined : clients[0]?.login?.username;
+  const user = login === undefined ? '' : ` --user '${login}:PASSWORD'`;
+  const message = `'From: ${mailbox}\\r\\nTo: someone@example.com\\r\\nSubject: Hello from Postern\\r\\n\\r\\nIt works.\\r\\n'`;
+  return `printf ${message} | curl -sS ${url}${user} --mail-from ${mailbox} --mail-rcpt someone@example.com --upload-file -`;
+}

@@ -1,0 +1,57 @@
+/**
+ * `postern health`: asks each SMTP listener of the configuration for its greeting. For container health checks; needs no curl and no shell.
+ *
+ * It says nothing about the upstream on purpose: an outage at the provider must not make a supervisor restart a relay that holds mail.
+ *
+ * @packageDocumentation
+ */
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { SmtpListenerSettings } from '../core/listener.ts';
+import { type Command, EXIT } from './command.ts';
+import { loadForCommand, printJson } from './load.ts';
+
+const PATIENCE_MS = 4_000;
+
+export const health: Command = {
+  async run(invocation) {
+    const loaded = await loadForCommand(invocation);
+    if ('exitCode' in loaded) return loaded.exitCode;
+    const listeners = await Promise.all(loaded.config.listeners.smtp.map(probe));
+    const isHealthy = listeners.every(({ fault }) => fault === undefined);
+    if (invocation.isJson) printJson({ ok: isHealthy, listeners });
+    else for (const { listener, fault } of listeners) process.stdout.write(`${listener}: ${fault ?? 'ok'}\n`);
+    return isHealthy ? EXIT.ok : EXIT.problem;
+  },
+};
+
+async function probe(settings: SmtpListenerSettings): Promise<{ listener: string; fault?: string }> {
+  try {
+    await greeting(settings);
+    return { listener: settings.name };
+  } catch (error) {
+    return { listener: settings.name, fault: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Resolves when a 220 has been read. */
+function greeting({ host, port, tls }: SmtpListenerSettings): Promise<void> {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return new Promise((resolve, reject) => {
+    // Only whether it answers is asked; no secret is sent, so the certificate, made for another name, need not be verified.
+    const socket =
+      tls === 'implicit' ? connectTls({ host: reachable, port, rejectUnauthorized: false }) : connectTcp({ host: reachable, port });
+    const fail = (error: Error): void => {
+      socket.destroy();
+      reject(error);
+    };
+    socket.setTimeout(PATIENCE_MS, () => fail(new Error(`no greeting within ${PATIENCE_MS / 1000} s`)));
+    socket.once('error', fail);
+    socket.once('end', () => fail(new Error('closed without a greeting')));
+    socket.once('data', (chunk) => {
+      if (!chunk.toString('latin1').startsWith('220')) return fail(new Error('busy or not an SMTP listener'));
+      socket.end('QUIT\r\n');
+      resolve();
+    });
+  });
+}

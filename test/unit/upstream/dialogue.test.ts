@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { seconds } from '../../../src/core/clock.ts';
+import { dial } from '../../../src/platform/dial.ts';
+import { systemClock } from '../../../src/platform/system-clock.ts';
+import { type Command, Dialogue } from '../../../src/upstream/dialogue.ts';
+import type { ScriptedServerOptions } from '../../support/scripted-smtp-server.ts';
+import { onEnd, startServer } from './lab.ts';
+
+const command = (line: string, endsGroup = false): Command => ({ line, stage: 'mail', deadline: seconds(10), endsGroup });
+
+/** A dialogue after its greeting, in clear. */
+async function greeted(script: ScriptedServerOptions['script'] = {}) {
+  const server = await startServer({ script });
+  const socket = await dial({ host: '127.0.0.1', port: server.port, tls: 'none', clock: systemClock });
+  onEnd(async () => void socket.destroy());
+  const dialogue = new Dialogue(socket, 'mail.test:587', systemClock, () => {});
+  await dialogue.greeting(seconds(10));
+  return { server, dialogue };
+}
+
+describe('a group of commands', () => {
+  it('travels in one segment where the server allows it, up to the one that ends it', async () => {
+    const { server, dialogue } = await greeted({ data: '503 5.5.1 No recipients' });
+    dialogue.mayPipeline = true;
+    const lines = ['MAIL FROM:<a@x>', 'RCPT TO:<b@x>', 'DATA', 'RSET', 'MAIL FROM:<c@x>'];
+    const replies = await Promise.all(lines.map((line) => dialogue.send(command(line, line === 'DATA'))));
+    expect(replies.map(({ code }) => code)).toEqual([250, 250, 503, 250, 250]);
+    expect(server.sessions[0]?.batches).toEqual([
+      ['MAIL FROM:<a@x>', 'RCPT TO:<b@x>', 'DATA'],
+      ['RSET', 'MAIL FROM:<c@x>'],
+    ]);
+  });
+
+  it('is one command without PIPELINING', async () => {
+    const { server, dialogue } = await greeted();
+    await Promise.all(['MAIL FROM:<a@x>', 'RCPT TO:<b@x>', 'RSET'].map((line) => dialogue.send(command(line))));
+    expect(server.sessions[0]?.batches).toEqual([['MAIL FROM:<a@x>'], ['RCPT TO:<b@x>'], ['RSET']]);
+  });
+});
+
+describe('a command', () => {
+  it.each(['MAIL FROM:<a@x>\r\nRCPT TO:<evil@x>', 'MAIL\n', 'MAIL\0', 'MAIL\x7f'])(
+    'that is two, or has control characters, is not sent: %j',
+    async (line) => {
+      const { server, dialogue } = await greeted();
+      await expect(dialogue.send(command(line))).rejects.toThrow('control character');
+      await dialogue.send(command('RSET'));
+      expect(server.sessions[0]?.lines).toEqual(['RSET']);
+    },
+  );
+
+  it('after the end of the session is told of it', async () => {
+    const { dialogue } = await greeted({ mail: 'close' });
+    await expect(dialogue.send(command('MAIL FROM:<a@x>'))).rejects.toMatchObject({ problem: { code: 'UPSTREAM_LOST' } });
+    await dialogue.closed;
+    expect(dialogue.isOpen).toBe(false);
+    await expect(dialogue.send(command('RSET'))).rejects.toMatchObject({ problem: { code: 'UPSTREAM_LOST' } });
+  });
+});

@@ -95,9 +95,30 @@ export function startDaemon(folder: WorkFolder, command: string, args: readonly 
     async stop(signal = 'SIGTERM') {
       if (isAlive(child)) child.kill(signal);
       await ended;
+      await endGroup(pid);
       release();
     },
   };
+}
+
+/**
+ * Wait for what the process left behind. Postfix's servers hold the listening socket for a moment after their master: a new master started
+ * meanwhile would find the port taken and end, while a look at the port would find it answered.
+ */
+async function endGroup(leader: number): Promise<void> {
+  if (await eventually(() => !signalGroup(leader, 'SIGTERM'), 5_000)) return;
+  signalGroup(leader, 'SIGKILL');
+  if (!(await eventually(() => !signalGroup(leader, 0), 5_000))) throw new Error(`process group ${leader} does not end`);
+}
+
+/** False where the group has no process any more. */
+function signalGroup(leader: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-leader, signal);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
+  }
 }
 
 function isAlive(child: ChildProcess): boolean {

@@ -34,7 +34,6 @@ export function replyClass({ code }: Pick<Reply, 'code'>): ReplyClass {
 }
 
 export const isAccepted = (answer: Pick<Reply, 'code'>): boolean => replyClass(answer) === 2;
-export const isTransient = (answer: Pick<Reply, 'code'>): boolean => replyClass(answer) === 4;
 export const isPermanent = (answer: Pick<Reply, 'code'>): boolean => replyClass(answer) === 5;
 
 /** One printable line: control characters (C0, DEL, C1, U+2028/9) become spaces, and the whole is cut at 450 characters. */

@@ -3,7 +3,7 @@
  * A new arrow is a design decision: change docs/flow.md with it.
  */
 const pure = 'sasl|message|policy';
-const rooms = 'token|spool|upstream|listener|proxy|fetch|delivery|admin';
+const rooms = 'token|spool|upstream|listener|proxy|fetch|delivery|doctor|admin';
 const room = (name, may) => ({
   name: `${name}-arrows`,
   severity: 'error',
@@ -29,7 +29,7 @@ module.exports = {
     room('message', 'core'),
     room('policy', 'core'),
     room('platform', 'core'),
-    room('observability', 'core'),
+    room('observability', 'core|platform'),
     room('config', 'core|platform'),
     ...rooms.split('|').map((name) => room(name, `core|platform|${pure}`)),
     room('sandbox', `core|platform|${pure}`),

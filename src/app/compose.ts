@@ -10,20 +10,22 @@ import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type DurationMs } from '../core/clock.ts';
 import type { Log } from '../core/ports/log.ts';
-import { DirectDelivery } from '../delivery/direct.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
+import type { AlertDesk } from '../observability/alert-desk.ts';
 import { createLog, standardOutput } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
-import { loadOrCreateKey } from '../platform/key-file.ts';
+import type { ExpiryWatch } from '../observability/secret-expiry.ts';
+import { keyText, openStateKeys } from '../platform/key-file.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
 import { ClientDirectory } from '../policy/client-directory.ts';
 import { FileTokenStore } from '../token/file-token-store.ts';
-import { HttpTokenEndpoint } from '../token/token-endpoint.ts';
 import { TokenManager } from '../token/token-manager.ts';
-import { classifyReply } from '../upstream/reply-table.ts';
+import { TokenRouter } from '../token/token-router.ts';
 import { SessionPool } from '../upstream/session-pool.ts';
+import { deliveryWatch, expiryWatch, openAlertDesk, tokenWatch } from './alerts.ts';
 import type { Service } from './lifecycle.ts';
+import { OpenQueue } from './open-delivery.ts';
 
 /** The log of this process, with everything secret in the configuration already known to its scrubber. */
 export interface Observation {
@@ -43,44 +45,67 @@ export interface RelayParts extends Observation {
   readonly clients: readonly Client[];
 }
 
+/** What tells the operator of trouble that needs a person. */
+interface Watching {
+  readonly desk: AlertDesk;
+  readonly expiry: ExpiryWatch;
+}
+
 /** The relay: listeners in front, delivery and tokens behind. */
 export class Relay implements Service {
   readonly #listeners: readonly SmtpListener[];
   readonly #pool: SessionPool;
+  readonly #queue: OpenQueue;
   readonly #tokens: TokenManager;
+  readonly #watching: Watching;
 
-  private constructor(listeners: readonly SmtpListener[], pool: SessionPool, tokens: TokenManager) {
+  private constructor(listeners: readonly SmtpListener[], pool: SessionPool, queue: OpenQueue, tokens: TokenManager, watching: Watching) {
     this.#listeners = listeners;
     this.#pool = pool;
+    this.#queue = queue;
     this.#tokens = tokens;
+    this.#watching = watching;
   }
 
-  /** @throws ProblemError `STATE_KEY_UNUSABLE` or `LISTENER_FAILED`. Opens nothing yet. */
+  /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
   static async compose(config: Config, { log, scrubber, accounts, clients }: RelayParts): Promise<Relay> {
     const base = { clock: systemClock, random: systemRandom, log };
-    const masterKey = await loadOrCreateKey(config.state.keyFile);
-    scrubber.add(Buffer.from(masterKey).toString('base64'));
+    const masterKey = await openStateKeys(config.state.keyFile);
+    for (const known of masterKey.keys) scrubber.add(keyText(known));
     const store = new FileTokenStore({ directory: join(config.state.dir, 'tokens'), masterKey, log });
-    const tokens = new TokenManager({ ...base, accounts, store, endpoint: new HttpTokenEndpoint(base), redactor: scrubber });
-    const pool = new SessionPool({ ...base, tokens, hostname: hostname() });
-    const submission = new DirectDelivery({
+    const desk = await openAlertDesk(config, accounts, { log, scrubber });
+    const watchTokens = tokenWatch(desk);
+    let queue: OpenQueue | undefined;
+    const tokens = new TokenManager({
       ...base,
-      accounts: new Map(accounts.map((account) => [account.name, account])),
-      upstream: pool,
-      explain: (stage, answer) => classifyReply(stage, answer).problem,
+      accounts,
+      store,
+      endpoint: new TokenRouter(base),
+      redactor: scrubber,
+      onChange: (account, status) => {
+        watchTokens(account, status);
+        if (status.state === 'active') queue?.delivery.repaired(account);
+      },
     });
+    const pool = new SessionPool({ ...base, tokens, hostname: hostname() });
+    queue = await OpenQueue.open(config, { accounts, upstream: pool, watch: deliveryWatch(desk), alerts: desk, log });
+    const { submission } = queue.delivery;
     const directory = new ClientDirectory(clients);
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
     return new Relay(
       config.listeners.smtp.map((settings) => new SmtpListener(settings, deps)),
       pool,
+      queue,
       tokens,
+      { desk, expiry: expiryWatch(desk, accounts, store, { log }) },
     );
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
   async start(): Promise<void> {
     this.#tokens.start();
+    this.#watching.expiry.start();
+    await this.#queue.start();
     try {
       for (const listener of this.#listeners) await listener.open();
     } catch (error) {
@@ -91,9 +116,13 @@ export class Relay implements Service {
 
   async stop(grace: DurationMs): Promise<void> {
     const begun = systemClock.monotonic();
+    this.#queue.delivery.wind();
     await Promise.all(this.#listeners.map((listener) => listener.close(grace)));
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
-    await this.#pool.close(left as DurationMs);
+    // The pool cuts what does not end in time, and the queue records what came of it.
+    await Promise.all([this.#pool.close(left as DurationMs), this.#queue.stop()]);
+    this.#watching.expiry.close();
     await this.#tokens.close();
+    await this.#watching.desk.close();
   }
 }

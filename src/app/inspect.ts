@@ -20,7 +20,8 @@ export async function inspectMachine(config: Config): Promise<ConfigNotice[]> {
   return found.flat();
 }
 
-async function inspectState(dir: string): Promise<ConfigNotice[]> {
+/** What keeps the state directory from being used, or lets others at it. */
+export async function inspectState(dir: string): Promise<ConfigNotice[]> {
   const path = 'state.dir';
   try {
     const folder = await stat(dir);
@@ -46,7 +47,8 @@ async function inspectParent(path: string, dir: string): Promise<ConfigNotice[]>
   }
 }
 
-async function inspectKey(file: string): Promise<ConfigNotice[]> {
+/** The same for the key file. */
+export async function inspectKey(file: string): Promise<ConfigNotice[]> {
   const path = 'state.keyFile';
   try {
     const key = await stat(file);

@@ -5,7 +5,7 @@
  */
 import { type Config, SANDBOX_ACCOUNT } from '../config/config.ts';
 import { presetProvider } from '../config/providers.ts';
-import type { Account } from '../core/account.ts';
+import type { Account, DeliveryMode } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import { ProblemError, problem } from '../core/problem.ts';
@@ -27,10 +27,19 @@ export interface SandboxAccount {
 export async function openSandboxAccount(config: Config, { log, scrubber }: Observation): Promise<SandboxAccount> {
   const sandbox = await startAnywhere({ clock: systemClock, random: systemRandom, log, stateDir: config.state.dir });
   scrubber.add(sandbox.clientSecret);
-  const account = accountOn(sandbox);
-  const configured = config.clients.map((client) => (client.senders.length > 0 ? client : { ...client, senders: [account.mailbox] }));
+  const account = accountOn(sandbox, config.delivery.mode);
+  const configured = config.clients.map((client) => onSandbox(client, account.mailbox));
   const clients = configured.length > 0 ? configured : [localClient(account)];
   return { sandbox, account, clients, invitation: invite(config, sandbox, account, clients) };
+}
+
+/** A configured client, with what its account would have told. */
+function onSandbox(client: Client, mailbox: string): Client {
+  return {
+    ...client,
+    senders: client.senders.length > 0 ? client.senders : [mailbox],
+    onOtherSender: client.onOtherSender === 'refuse' ? 'refuse' : { rewriteTo: mailbox },
+  };
 }
 
 /** On its usual ports, or on any where those are taken: a second Postern on the machine can be tried, too. */
@@ -47,7 +56,7 @@ async function startAnywhere(options: Parameters<typeof startSandbox>[0]): Promi
   }
 }
 
-function accountOn(sandbox: Sandbox): Account {
+function accountOn(sandbox: Sandbox, delivery: DeliveryMode): Account {
   const [mailbox] = sandbox.mailboxes;
   const { authorizeUrl, tokenUrl, deviceUrl, smtp, caPem } = sandbox;
   return {
@@ -62,7 +71,7 @@ function accountOn(sandbox: Sandbox): Account {
       clientSecret: sandbox.clientSecret,
       refreshToken: sandbox.mint.refreshToken(mailbox),
     },
-    delivery: 'direct',
+    delivery,
   };
 }
 

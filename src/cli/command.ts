@@ -7,6 +7,8 @@
 /** What a command gets. */
 export interface Invocation {
   readonly positionals: readonly string[];
+  /** The command's own options, by name. */
+  readonly options: Readonly<Record<string, string | boolean>>;
   /** `--config`; undefined: POSTERN_CONFIG or the default path. */
   readonly configFile?: string;
   /** `--json`. */

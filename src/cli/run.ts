@@ -5,13 +5,12 @@
  *
  * @packageDocumentation
  */
-import { parseArgs } from 'node:util';
+import { type CommandShape, parseArguments } from './arguments.ts';
 import { type Command, EXIT } from './command.ts';
+import { QUEUE_OPTIONS } from './queue-arguments.ts';
 
-interface CommandEntry {
-  readonly usage: string;
+interface CommandEntry extends CommandShape {
   readonly summary: string;
-  readonly maxPositionals: number;
   /** Loaded only when asked for, so that `postern health` stays light. */
   readonly load: () => Promise<Command>;
 }
@@ -34,6 +33,61 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the local Microsoft 365 alone',
     maxPositionals: 0,
     load: async () => (await import('./sandbox.ts')).sandbox,
+  },
+  login: {
+    usage: 'login ACCOUNT',
+    summary: 'sign in as the mailbox and store its refresh token [--device | --paste] [--no-browser] [--redirect-uri URI]',
+    minPositionals: 1,
+    maxPositionals: 1,
+    options: {
+      device: { type: 'boolean' },
+      paste: { type: 'boolean' },
+      'no-browser': { type: 'boolean' },
+      'redirect-uri': { type: 'string' },
+    },
+    load: async () => (await import('./login.ts')).login,
+  },
+  accounts: {
+    usage: 'accounts',
+    summary: 'list the accounts and what is stored for them',
+    maxPositionals: 0,
+    load: async () => (await import('./accounts.ts')).accounts,
+  },
+  token: {
+    usage: 'token show|refresh|set ACCOUNT',
+    summary: 'show facts about stored tokens, refresh them now, or store a refresh token from standard input',
+    minPositionals: 2,
+    maxPositionals: 2,
+    load: async () => (await import('./token.ts')).token,
+  },
+  doctor: {
+    usage: 'doctor [ACCOUNT]',
+    summary: 'examine an account, or all: secrets, clock, token, SMTP, IMAP, POP3; each failure with its remedy',
+    maxPositionals: 1,
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  'send-test': {
+    usage: 'send-test ACCOUNT TO',
+    summary: 'submit a small test message and print the reply of the provider',
+    minPositionals: 2,
+    maxPositionals: 2,
+    load: async () => (await import('./send-test.ts')).sendTest,
+  },
+  queue: {
+    usage: 'queue list|show|retry|hold|release|drop|export',
+    summary:
+      'accepted mail that waits [ID… | --account NAME] [--code CODE] [--held] [--older-than 4h] [--limit N] [--yes]; export ID [FILE]',
+    minPositionals: 1,
+    maxPositionals: 10_001,
+    options: QUEUE_OPTIONS,
+    load: async () => (await import('./queue.ts')).queue,
+  },
+  'rotate-key': {
+    usage: 'rotate-key',
+    summary: 'give the state a new key and encrypt stored tokens with it [--reseal: with the newest key of the file, which stays as it is]',
+    maxPositionals: 0,
+    options: { reseal: { type: 'boolean' } },
+    load: async () => (await import('./rotate-key.ts')).rotateKey,
   },
   'hash-password': {
     usage: 'hash-password',
@@ -66,42 +120,15 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
-  const parsed = parse(args);
-  if (typeof parsed === 'string') return usageError(parsed);
-  const { values, positionals } = parsed;
-  if (values.version === true) return dispatch(['version']);
-  const [name, ...rest] = positionals;
-  if (values.help === true || name === 'help') {
+  const parsed = parseArguments(args, COMMANDS);
+  if (parsed.kind === 'mistake') return usageError(parsed.what);
+  const entry = parsed.kind === 'command' ? COMMANDS[parsed.name] : undefined;
+  if (parsed.kind === 'help' || entry === undefined) {
     process.stdout.write(usage());
     return EXIT.ok;
   }
-  if (name === undefined) return usageError('no command given');
-  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (entry === undefined) return usageError(`unknown command: ${name}`);
-  if (rest.length > entry.maxPositionals) return usageError(`too many arguments: postern ${entry.usage}`);
   const command = await entry.load();
-  return command.run({
-    positionals: rest,
-    ...(values.config === undefined ? {} : { configFile: values.config }),
-    isJson: values.json === true,
-  });
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string', short: 'c' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'V' },
-      },
-    });
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+  return command.run(parsed.invocation);
 }
 
 function usageError(what: string): number {

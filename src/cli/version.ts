@@ -3,16 +3,13 @@
  *
  * @packageDocumentation
  */
+import { VERSION } from '../core/version.ts';
 import { type Command, EXIT } from './command.ts';
-
-/** Put in by the build (scripts/build.mjs). */
-declare const POSTERN_VERSION: string | undefined;
 
 export const version: Command = {
   run({ isJson }) {
-    const text = typeof POSTERN_VERSION === 'string' ? POSTERN_VERSION : 'unbuilt';
     process.stdout.write(
-      isJson ? `${JSON.stringify({ version: text, node: process.version })}\n` : `postern ${text} (node ${process.version})\n`,
+      isJson ? `${JSON.stringify({ version: VERSION, node: process.version })}\n` : `postern ${VERSION} (node ${process.version})\n`,
     );
     return Promise.resolve(EXIT.ok);
   },

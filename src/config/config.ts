@@ -6,6 +6,7 @@
  * @packageDocumentation
  */
 import type { Account, DeliveryMode } from '../core/account.ts';
+import type { AlertEvent } from '../core/alert.ts';
 import type { Client } from '../core/client.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
@@ -14,7 +15,7 @@ import type { Octets } from '../core/octets.ts';
 /** Where things survive a restart. Both are absolute paths. */
 export interface StateSettings {
   readonly dir: string;
-  /** Created, 0600, at the first start if absent. */
+  /** Created, 0600, at the first start if absent. May hold several keys, newest first. */
   readonly keyFile: string;
 }
 
@@ -22,12 +23,21 @@ export interface StateSettings {
 export interface DeliverySettings {
   /** For accounts that do not say. */
   readonly mode: DeliveryMode;
-  /** How long an application waits for the upstream's answer to its message. */
+  /** Mode `auto`: how long an application waits for the upstream's answer to its message. */
   readonly budget: DurationMs;
   readonly giveUpAfter: DurationMs;
   readonly warnAfter: DurationMs;
-  readonly dsn: 'sender' | 'off';
+  readonly dsn: 'sender' | 'operator' | 'off';
   readonly queueLimit: Octets;
+}
+
+/** A webhook that is told when something needs a person. */
+export interface AlertSettings {
+  /** A secret as a whole: its path often is a token. */
+  readonly webhook: string;
+  readonly events: readonly AlertEvent[];
+  /** Signs what is sent. */
+  readonly secret?: string;
 }
 
 /** How much is logged and in what form. */
@@ -46,6 +56,7 @@ export interface Config {
   readonly accounts: readonly Account[];
   readonly clients: readonly Client[];
   readonly delivery: DeliverySettings;
+  readonly alerts: readonly AlertSettings[];
   readonly log: LogOptions;
   /** Every secret value in here, for the log scrubber. */
   readonly secrets: readonly string[];

@@ -5,6 +5,7 @@
  *
  * @packageDocumentation
  */
+import { azureIdentity } from './azure-environment.ts';
 import type { ConfigFiles } from './files.ts';
 import { type Findings, isWithin, type Locate, type Path, showPath } from './findings.ts';
 import { readSecretFile } from './references.ts';
@@ -21,6 +22,7 @@ export interface ShorthandVariable {
 }
 
 const ACCOUNT: Path = ['accounts', 0];
+const AUTH: Path = [...ACCOUNT, 'auth'];
 const CLIENT: Path = ['clients', 0];
 const LISTEN = 'POSTERN_LISTEN';
 
@@ -28,25 +30,54 @@ const LISTEN = 'POSTERN_LISTEN';
 export const SHORTHAND: readonly ShorthandVariable[] = [
   { name: 'POSTERN_MAILBOX', path: [...ACCOUNT, 'mailbox'], meaning: 'The mailbox. Setting it switches the shorthand on.' },
   { name: 'POSTERN_PROVIDER', path: [...ACCOUNT, 'provider'], meaning: 'Built-in provider. Default: `microsoft365`.' },
-  { name: 'POSTERN_TENANT', path: [...ACCOUNT, 'auth', 'tenant'], meaning: 'Id or domain of the tenant.' },
-  { name: 'POSTERN_CLIENT_ID', path: [...ACCOUNT, 'auth', 'clientId'], meaning: 'Id of the registered application.' },
+  { name: 'POSTERN_TENANT', path: [...AUTH, 'tenant'], meaning: 'Id or domain of the tenant.' },
+  { name: 'POSTERN_CLIENT_ID', path: [...AUTH, 'clientId'], meaning: 'Id of the registered application.' },
   {
     name: 'POSTERN_CLIENT_SECRET_FILE',
-    path: [...ACCOUNT, 'auth', 'clientSecret'],
+    path: [...AUTH, 'clientSecret'],
     isFile: true,
     meaning: 'File with the secret of the application.',
   },
   {
     name: 'POSTERN_REFRESH_TOKEN_FILE',
-    path: [...ACCOUNT, 'auth', 'refreshToken'],
+    path: [...AUTH, 'refreshToken'],
     isFile: true,
     meaning: 'File with the first refresh token.',
   },
   {
-    name: 'POSTERN_GRANT',
-    path: [...ACCOUNT, 'auth', 'grant'],
+    name: 'POSTERN_CERTIFICATE_FILE',
+    path: [...AUTH, 'certificate', 'cert'],
+    meaning: 'PEM file with the certificate of the application and its private key.',
+  },
+  {
+    name: 'POSTERN_CERTIFICATE_PASSPHRASE_FILE',
+    path: [...AUTH, 'certificate', 'passphrase'],
+    isFile: true,
+    meaning: 'File with the passphrase of that key.',
+  },
+  {
+    name: 'POSTERN_FEDERATED_TOKEN_FILE',
+    path: [...AUTH, 'federatedTokenFile'],
     meaning:
-      '`refresh_token` or `client_credentials`. Default: `client_credentials` where there is a client secret and no refresh token, else `refresh_token`.',
+      'File with a token of the platform (workload identity). Default: with no other proof and no refresh token, `AZURE_FEDERATED_TOKEN_FILE`.',
+  },
+  { name: 'POSTERN_MANAGED_IDENTITY', path: [...AUTH, 'managedIdentity'], meaning: '`true`: the identity of the machine asks (Azure).' },
+  {
+    name: 'POSTERN_SERVICE_ACCOUNT_FILE',
+    path: [...AUTH, 'keyFile'],
+    meaning: 'JSON key file of a Google service account.',
+  },
+  {
+    name: 'POSTERN_UPSTREAM_PASSWORD_FILE',
+    path: [...AUTH, 'password'],
+    isFile: true,
+    meaning: 'File with the password of the mailbox, for upstreams that still take one (`basic`).',
+  },
+  {
+    name: 'POSTERN_GRANT',
+    path: [...AUTH, 'grant'],
+    meaning:
+      '`refresh_token`, `client_credentials`, `service_account` or `basic`. Default: `refresh_token` where there is a refresh token; else what the other variables are for.',
   },
   {
     name: 'POSTERN_USERNAME',
@@ -58,7 +89,7 @@ export const SHORTHAND: readonly ShorthandVariable[] = [
 ];
 
 /** Variables that are not part of the shorthand and are good elsewhere. */
-const OTHER_VARIABLES = ['POSTERN_CONFIG', 'POSTERN_STATE_DIR'];
+const OTHER_VARIABLES = ['POSTERN_CONFIG', 'POSTERN_STATE_DIR', 'POSTERN_KEY_FILE'];
 
 /** A configuration as if it had been read from a file. */
 export interface ShorthandSource {
@@ -95,10 +126,12 @@ export async function readShorthand(env: Environment, files: ConfigFiles, findin
     const value = isFile === true ? await readSecretFile(files, given, path, findings) : given;
     if (value === undefined) broken.push(path);
     else if (isFile === true) secrets.push(value);
-    const target = isWithin(path, CLIENT) ? client : isWithin(path, [...ACCOUNT, 'auth']) ? auth : account;
-    target[String(path.at(-1))] = value;
+    if (isWithin(path, CLIENT)) put(client, path.slice(CLIENT.length), value);
+    else if (isWithin(path, AUTH)) put(auth, path.slice(AUTH.length), value);
+    else put(account, path.slice(ACCOUNT.length), value);
   }
-  auth['grant'] ??= 'clientSecret' in auth && !('refreshToken' in auth) ? 'client_credentials' : 'refresh_token';
+  takePlatformIdentity(auth, env);
+  auth['grant'] ??= grantFor(auth);
   if (!('username' in client)) client['networks'] = ['127.0.0.0/8', '::1/128'];
   const listen = readListen(valueOf(env, LISTEN), findings);
   return {
@@ -111,6 +144,34 @@ export async function readShorthand(env: Environment, files: ConfigFiles, findin
     secrets,
     broken,
   };
+}
+
+/** `['certificate', 'cert']` makes a map within the map. */
+function put(target: Record<string, unknown>, [key = '', ...rest]: Path, value: unknown): void {
+  if (rest.length === 0) target[key] = value;
+  else {
+    const inner = (target[key] ?? {}) as Record<string, unknown>;
+    put(inner, rest, value);
+    target[key] = inner;
+  }
+}
+
+const PROOFS = ['clientSecret', 'certificate', 'federatedTokenFile', 'managedIdentity'];
+const OTHER_CREDENTIALS = ['refreshToken', 'keyFile', 'password'];
+
+/** A pod with a workload identity needs nothing more: Azure's own variables say the rest. */
+function takePlatformIdentity(auth: Record<string, unknown>, env: Environment): void {
+  const { tokenFile } = azureIdentity(env);
+  const isUndecided = auth['grant'] === undefined || auth['grant'] === 'client_credentials';
+  if (tokenFile === undefined || !isUndecided || [...PROOFS, ...OTHER_CREDENTIALS].some((key) => key in auth)) return;
+  auth['federatedTokenFile'] = tokenFile;
+}
+
+function grantFor(auth: Record<string, unknown>): string {
+  if ('refreshToken' in auth) return 'refresh_token';
+  if ('keyFile' in auth) return 'service_account';
+  if ('password' in auth) return 'basic';
+  return PROOFS.some((key) => key in auth) ? 'client_credentials' : 'refresh_token';
 }
 
 /** The variable that stands for a key, or for the nearest one above it. */

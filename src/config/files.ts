@@ -38,6 +38,11 @@ export class ConfigFiles {
     this.#userId = process.getuid?.();
   }
 
+  /** Absolute path of the folder that relative paths start from. */
+  get folder(): string {
+    return this.#folder;
+  }
+
   /** Absolute form of a path in the configuration. */
   absolute(path: string): string {
     return resolve(this.#folder, path);
@@ -60,6 +65,21 @@ export class ConfigFiles {
     } catch (error) {
       this.#findings.problem(at, `cannot read ${file}: ${reasonOf(error)}`);
       return undefined;
+    }
+  }
+
+  /**
+   * Say so where a file that is read at each use, and so not remembered here, could not be read now.
+   *
+   * @param at - The key that names it, for findings.
+   */
+  async probe(path: string, at: Path): Promise<void> {
+    const file = this.absolute(path);
+    try {
+      await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+      if (!(await handle.stat()).isFile()) this.#findings.problem(at, `${file} is not a regular file`);
+    } catch (error) {
+      this.#findings.problem(at, `cannot read ${file}: ${reasonOf(error)}`);
     }
   }
 

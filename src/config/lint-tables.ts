@@ -184,3 +184,38 @@ export const MAILBOX_ROWS: readonly LintRow[] = [
     message: 'a sender in onmicrosoft.com may reach 100 external recipients a day only (550 5.7.236): use a domain of your own',
   },
 ];
+
+/** `mailbox` with service_account. */
+export const DELEGATION_MAILBOX_ROWS: readonly LintRow[] = [
+  {
+    pattern: /@(gmail|googlemail)\.com$/i,
+    severity: 'problem',
+    message: 'is a personal mailbox, which nobody can delegate: service_account needs Google Workspace; use refresh_token',
+  },
+];
+
+/** `smtp.host` with basic. */
+export const PASSWORD_HOST_ROWS: readonly LintRow[] = [
+  {
+    pattern: /^smtp-mail\.outlook\.com$/,
+    severity: 'problem',
+    message: 'outlook.com takes no passwords since September 2024: use refresh_token',
+  },
+  {
+    pattern: /(^|\.)(office365\.(com|us)|outlook\.(com|cn))$/,
+    severity: 'notice',
+    message:
+      'Exchange Online switches sign-in by password off by default at the end of December 2026, and will end it for good: move to client_credentials or refresh_token before (docs/providers.md)',
+  },
+  {
+    pattern: /(^|\.)(gmail|google)\.com$/,
+    severity: 'notice',
+    message:
+      'Google takes application passwords only, and an administrator may switch them off: service_account or refresh_token last longer',
+  },
+  {
+    pattern: /(^|\.)(yahoo|aol)\.com$/,
+    severity: 'notice',
+    message: 'takes application passwords only (account security > generate app password)',
+  },
+];

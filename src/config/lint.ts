@@ -12,6 +12,7 @@ import {
   APPLICATION_TENANT_ROWS,
   AUTHORIZE_URL_ROWS,
   CREDENTIAL_ROWS,
+  DELEGATION_MAILBOX_ROWS,
   DELEGATED_TENANT_ROWS,
   ENTRA_APPLICATION_SCOPE_ROWS,
   ENTRA_CLIENT_ID_ROWS,
@@ -21,6 +22,7 @@ import {
   type LintRow,
   lintDelegatedScope,
   MAILBOX_ROWS,
+  PASSWORD_HOST_ROWS,
   PASSWORD_ROWS,
   REFRESH_TOKEN_ROWS,
   TOKEN_URL_ROWS,
@@ -95,10 +97,12 @@ export function lintAccount({ path, value }: Entry<AccountInput>, provider: Prov
   const { auth } = value;
   const at = [...path, 'auth'];
   const anywhere = new Linter(findings, false);
-  if (auth.grant !== 'refresh_token' && auth.grant !== 'client_credentials') return;
+  anywhere.apply(MAILBOX_ROWS, value.mailbox, [...path, 'mailbox']);
+  if (auth.grant === 'service_account') return lintServiceAccount({ path, value }, auth.scopes, provider, findings);
+  if (auth.grant === 'basic') return lintPassword(auth.password, provider, at, findings);
+  if (auth.grant === 'command') return;
   anywhere.apply(CREDENTIAL_ROWS, auth.clientId, [...at, 'clientId']);
   anywhere.apply(CREDENTIAL_ROWS, auth.clientSecret, [...at, 'clientSecret']);
-  anywhere.apply(MAILBOX_ROWS, value.mailbox, [...path, 'mailbox']);
   const dialect = dialectOf(provider.tokenUrl);
   if (dialect === 'entra') {
     anywhere.apply(ENTRA_CLIENT_ID_ROWS, auth.clientId, [...at, 'clientId']);
@@ -130,6 +134,29 @@ function lintClientCredentials(
   auth.scopes?.forEach((scope, index) => {
     lintApplicationScope(scope, provider, [...at, 'scopes', index], findings);
   });
+}
+
+function lintServiceAccount(
+  { path, value }: Entry<AccountInput>,
+  scopes: readonly string[] | undefined,
+  provider: Provider,
+  findings: Findings,
+): void {
+  const anywhere = new Linter(findings, false);
+  const at = [...path, 'auth'];
+  scopes?.forEach((scope, index) => anywhere.apply(GOOGLE_SCOPE_ROWS, scope, [...at, 'scopes', index]));
+  anywhere.apply(DELEGATION_MAILBOX_ROWS, value.mailbox, [...path, 'mailbox']);
+  if (dialectOf(provider.tokenUrl) === 'entra') findings.problem([...at, 'grant'], "service_account is Google's: use client_credentials");
+  if (value.smtpUser !== undefined && value.smtpUser !== value.mailbox) {
+    findings.notice([...path, 'smtpUser'], 'differs from mailbox: the token is for the mailbox, and Google refuses it for another user');
+  }
+}
+
+/** Password sign-in is ending, or has ended, nearly everywhere. */
+function lintPassword(password: string, provider: Provider, at: Path, findings: Findings): void {
+  const anywhere = new Linter(findings, false);
+  anywhere.apply(PASSWORD_ROWS, password, [...at, 'password']);
+  anywhere.apply(PASSWORD_HOST_ROWS, provider.smtp.host, [...at, 'grant']);
 }
 
 const isScopeOfResource = (scope: string): boolean =>

@@ -6,7 +6,9 @@
 import { access } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Account } from '../core/account.ts';
+import type { EpochMs } from '../core/clock.ts';
 import { type Octets, octets } from '../core/octets.ts';
+import { systemClock } from '../platform/system-clock.ts';
 import type { Config, LoadResult } from './config.ts';
 import { isShorthand, readShorthand } from './environment.ts';
 import { ConfigFiles } from './files.ts';
@@ -14,6 +16,7 @@ import { Findings } from './findings.ts';
 import { checkNotYet } from './not-yet.ts';
 import { EXCHANGE_LIMITS } from './presets.ts';
 import { type Resolved, resolveReferences } from './references.ts';
+import { buildAlerts } from './resolve-alerts.ts';
 import { buildAccounts, checkFetchAccounts, openProviderBook } from './resolve-accounts.ts';
 import { buildClients } from './resolve-clients.ts';
 import { buildListeners } from './resolve-listeners.ts';
@@ -26,6 +29,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative paths given on the command line and in the environment start from. */
   readonly cwd: string;
+  /** Certificates that have ended, or soon will, are pointed out. Default: the present. */
+  readonly now?: EpochMs;
 }
 
 const DEFAULT_FILE = 'config/postern.yaml';
@@ -54,56 +59,71 @@ function checkProcess(env: LoadOptions['env'], findings: Findings): void {
   }
 }
 
-async function loadShorthand({ env, cwd }: LoadOptions, findings: Findings): Promise<LoadResult> {
+async function loadShorthand(options: LoadOptions, findings: Findings): Promise<LoadResult> {
+  const { env, cwd } = options;
   const files = new ConfigFiles(cwd, findings);
   const { value, secrets, broken } = await readShorthand(env, files, findings);
   const resolved = { value, secrets, broken, hidden: secrets, hasOwnSecrets: false };
-  return assemble('environment', resolved, files, cwd, env, findings);
+  return assemble('environment', resolved, files, options, findings);
 }
 
-async function loadFile(file: string, { env, cwd }: LoadOptions, findings: Findings): Promise<LoadResult> {
+async function loadFile(file: string, options: LoadOptions, findings: Findings): Promise<LoadResult> {
   const files = new ConfigFiles(dirname(file), findings);
   const text = await files.read(file, [], { isSecret: false });
   // Loaded only here: the shorthand needs no YAML.
   const source = text === undefined ? undefined : (await import('./yaml-source.ts')).parseYaml(text, findings);
   if (source === undefined) return { ok: false, source: file, problems: findings.problems };
   findings.locateWith(source.locate);
-  const resolved = await resolveReferences(source.value, { env, files }, findings);
+  const resolved = await resolveReferences(source.value, { env: options.env, files }, findings);
   if (resolved.hasOwnSecrets) files.noticeReaders(file, []);
-  return assemble(file, resolved, files, cwd, env, findings);
+  return assemble(file, resolved, files, options, findings);
 }
 
 async function assemble(
   source: string,
   resolved: Resolved,
   files: ConfigFiles,
-  cwd: string,
-  env: LoadOptions['env'],
+  { cwd, env, now = systemClock.now() }: LoadOptions,
   findings: Findings,
 ): Promise<LoadResult> {
   const sections = parseSections(resolved.value, resolved.broken, findings);
   checkNotYet(sections, findings);
   const state = locateState(sections, files, cwd, env);
-  const surroundings = { files, findings, stateDir: state.dir };
+  const secrets = new Set(resolved.secrets);
+  const surroundings = { files, findings, stateDir: state.dir, env, now, secrets };
   const book = await openProviderBook(sections, surroundings);
   const accounts = await buildAccounts(sections, book, surroundings);
   checkFetchAccounts(sections, findings);
   const clients = buildClients(sections, accounts, findings);
+  const alerts = buildAlerts(sections, findings);
   const smtp = await buildListeners(sections, largestMessage(accounts), files, findings);
   const problems = findings.sorted(findings.problems, resolved.hidden);
   if (problems.length > 0) return { ok: false, source, problems };
   const { delivery, log } = sections;
-  const secrets = resolved.secrets;
-  const config: Config = { source, listeners: { smtp }, state, accounts, clients, delivery, log, secrets, files: [...files.paths] };
+  const config: Config = {
+    source,
+    listeners: { smtp },
+    state,
+    accounts,
+    clients,
+    delivery,
+    alerts,
+    log,
+    secrets: [...secrets],
+    files: [...files.paths],
+  };
   return { ok: true, config, notices: findings.sorted(findings.notices, resolved.hidden) };
 }
 
-/** The environment wins, so that a container image can say where its volume is. */
+/** The environment wins, so that a container image can say where its volume is, and a secret where it is mounted. */
 function locateState({ state }: Sections, files: ConfigFiles, cwd: string, env: LoadOptions['env']): Config['state'] {
-  const fromEnvironment = env['POSTERN_STATE_DIR'];
-  const hasEnvironment = fromEnvironment !== undefined && fromEnvironment !== '';
-  const dir = hasEnvironment ? resolve(cwd, fromEnvironment) : files.absolute(state.dir ?? 'var');
-  return { dir, keyFile: state.keyFile === undefined ? join(dir, 'master.key') : files.absolute(state.keyFile) };
+  const fromEnvironment = (name: string): string | undefined => {
+    const value = env[name];
+    return value === undefined || value === '' ? undefined : resolve(cwd, value);
+  };
+  const dir = fromEnvironment('POSTERN_STATE_DIR') ?? files.absolute(state.dir ?? 'var');
+  const written = state.keyFile === undefined ? join(dir, 'master.key') : files.absolute(state.keyFile);
+  return { dir, keyFile: fromEnvironment('POSTERN_KEY_FILE') ?? written };
 }
 
 /** What a listener accepts unless it says: no less than any account may send. */

@@ -28,6 +28,9 @@ export interface ProviderFields {
   readonly authorizeUrl?: string;
   readonly tokenUrl?: string;
   readonly deviceUrl?: string;
+  readonly authorizeParameters?: Readonly<Record<string, string>>;
+  readonly redirectUri?: string;
+  readonly identityScopes?: readonly string[];
   /** Stands in for an account's `tenant` where it has none. */
   readonly defaultTenant?: string;
   readonly scopes?: ScopesByProtocol | readonly string[];
@@ -72,6 +75,8 @@ function microsoft({ login, resource, applicationResource, smtpHost, mailHost }:
       pop3: `${resource}POP.AccessAsUser.All`,
       always: ['offline_access'],
     },
+    // Belong to no resource, so they may stand beside the scopes of one; Microsoft's own libraries always ask for them.
+    identityScopes: ['openid', 'profile'],
     applicationScopes: [`${applicationResource}.default`],
     mechanism: 'XOAUTH2',
     // Exchange does not serve 465 for submission.
@@ -176,8 +181,11 @@ export const PRESETS: ReadonlyMap<string, ProviderFields> = new Map<string, Prov
     implicitTls(
       { smtp: 'smtp.gmail.com', imap: 'imap.gmail.com', pop3: 'pop.gmail.com' },
       {
-        // Without these two parameters Google returns no refresh token.
-        authorizeUrl: 'https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent',
+        authorizeUrl: 'https://accounts.google.com/o/oauth2/v2/auth',
+        // Without these two Google returns no refresh token, or only at the very first sign-in.
+        authorizeParameters: { access_type: 'offline', prompt: 'consent' },
+        redirectUri: 'http://127.0.0.1/oauth/callback', // Of a desktop application: any port and path.
+        identityScopes: ['openid', 'email'],
         tokenUrl: 'https://oauth2.googleapis.com/token',
         scopes: oneScope('https://mail.google.com/'),
         limits: { connections: 3, messagesPerMinute: 60, recipientsPerDay: 10_000, maxSize: octets(35_882_577) },

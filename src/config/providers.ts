@@ -46,6 +46,11 @@ export function completeProvider(name: string, fields: ProviderFields, tenant: s
   return {
     name,
     ...defined(urls),
+    ...defined({
+      authorizeParameters: fields.authorizeParameters,
+      redirectUri: fields.redirectUri,
+      identityScopes: fields.identityScopes,
+    }),
     tokenUrl: put(fields.tokenUrl) ?? '',
     scopes: chooseScopes(fields.scopes),
     applicationScopes: fields.applicationScopes ?? [],

@@ -29,6 +29,9 @@ export interface ReferenceSources {
   readonly files: ConfigFiles;
 }
 
+const EXPOSED =
+  'is an argument of a program, which every user of the machine can read: if this is a secret, let the program read it itself';
+
 /** Deeper than any real configuration; an anchor that holds itself would otherwise never end. */
 const MOST_LEVELS = 20;
 
@@ -87,6 +90,7 @@ class Resolver {
         continue;
       }
       isOwn = false;
+      if (path.includes('command')) this.#findings.notice(path, EXPOSED);
       const value = await this.#reference(match[0], match[1], path);
       if (value === undefined) return undefined;
       this.hidden.add(value);

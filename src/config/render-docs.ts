@@ -51,7 +51,8 @@ For a sidecar: with no configuration file (neither \`config/postern.yaml\` nor \
 
 ${table(['variable', 'key it stands for', 'meaning'], rows)}
 
-Always: \`POSTERN_CONFIG\` names the configuration file. \`POSTERN_STATE_DIR\` names the state directory and wins over \`state.dir\`.`;
+Always: \`POSTERN_CONFIG\` names the configuration file. \`POSTERN_STATE_DIR\` names the state directory and wins over \`state.dir\`;
+\`POSTERN_KEY_FILE\` names the file of its key and wins over \`state.keyFile\`.`;
 }
 
 /** `accounts[].auth.tenant` */

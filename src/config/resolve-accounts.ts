@@ -4,31 +4,26 @@
  *
  * @packageDocumentation
  */
-import type { Account, AuthSettings, Provider } from '../core/account.ts';
+import type { Account, Provider } from '../core/account.ts';
+import { atAuthorityHost } from './azure-environment.ts';
 import { defined } from './defined.ts';
-import type { ConfigFiles } from './files.ts';
-import type { Findings, Path } from './findings.ts';
+import type { Findings } from './findings.ts';
 import { lintAccount, lintProvider } from './lint.ts';
 import type { ProviderFields } from './presets.ts';
 import { ProviderBook } from './provider-chain.ts';
 import { completeProvider, missingField, needsTenant } from './providers.ts';
-import type { AccountInput, AuthInput } from './schema-accounts.ts';
+import { asksTokenUrl, buildAuth, tenantOf } from './resolve-auth.ts';
+import type { AccountInput } from './schema-accounts.ts';
 import type { Entry, Sections } from './sections.ts';
 import { nearest } from './suggest.ts';
+import type { Surroundings } from './surroundings.ts';
 import { checkUrl } from './urls.ts';
-
-/** Where files are and what is found. */
-export interface Surroundings {
-  readonly files: ConfigFiles;
-  readonly findings: Findings;
-  readonly stateDir: string;
-}
 
 /** Read and check all configured providers. */
 export async function openProviderBook(sections: Sections, { files, findings }: Surroundings): Promise<ProviderBook> {
   const book = new ProviderBook(findings);
   for (const [name, entry] of sections.providers) {
-    for (const key of ['authorizeUrl', 'tokenUrl', 'deviceUrl'] as const) {
+    for (const key of ['authorizeUrl', 'tokenUrl', 'deviceUrl', 'redirectUri'] as const) {
       const url = entry.value[key];
       if (url !== undefined) checkUrl(url, [...entry.path, key], findings);
     }
@@ -77,17 +72,27 @@ async function buildAccount(
   const { path, value } = entry;
   const fields = await findFields(entry, sections, book, surroundings);
   if (fields === undefined) return undefined;
-  const { auth: written } = value;
-  const tenant = isServed(written) ? written.tenant : undefined;
-  if (isServed(written) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
+  const tenant = tenantOf(value.auth, surroundings);
+  if (asksTokenUrl(value.auth) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
     surroundings.findings.missing([...path, 'auth', 'tenant'], `provider ${value.provider} needs it`);
   }
-  const provider = completeProvider(value.provider, fields, tenant);
-  const auth = buildAuth(value.auth, provider, [...path, 'auth'], surroundings.findings);
+  const provider = placeProvider(value, completeProvider(value.provider, fields, tenant), book, surroundings);
+  const auth = await buildAuth(value.auth, provider, [...path, 'auth'], surroundings);
   lintAccount(entry, provider, surroundings.findings);
   if (auth === undefined) return undefined;
   const { name, mailbox, smtpUser = mailbox, delivery = sections.delivery.mode } = value;
   return { name, provider, mailbox, smtpUser, auth, delivery };
+}
+
+/** In Kubernetes the platform says which cloud vouches for the pod. */
+function placeProvider(
+  { auth, provider: name }: AccountInput,
+  provider: Provider,
+  book: ProviderBook,
+  { env, findings }: Surroundings,
+): Provider {
+  const isFederated = 'federatedTokenFile' in auth && auth.federatedTokenFile !== undefined;
+  return isFederated ? atAuthorityHost(provider, book.pathOf(name) === undefined, env, findings) : provider;
 }
 
 async function findFields(
@@ -110,39 +115,6 @@ async function findFields(
   const ca = await files.read(`${stateDir}/${fields.stateCaFile}`, [...path, 'provider'], { isSecret: false, isOptional: true });
   return { ...fields, ...defined({ ca }) };
 }
-
-type ServedAuth = Extract<AuthInput, { grant: 'refresh_token' | 'client_credentials' }>;
-
-const isServed = (auth: AuthInput): auth is ServedAuth => auth.grant === 'refresh_token' || auth.grant === 'client_credentials';
-
-function buildAuth(auth: AuthInput, provider: Provider, at: Path, findings: Findings): AuthSettings | undefined {
-  switch (auth.grant) {
-    case 'refresh_token': {
-      const { grant, tenant, clientId, clientSecret, refreshToken, scopes } = auth;
-      if (refreshToken === undefined) {
-        findings.notice(at, 'has no refreshToken: one must already be in the state directory, or mail is deferred (TOKEN_MISSING)');
-      }
-      return { grant, clientId, ...defined({ tenant, clientSecret, refreshToken, scopes }) };
-    }
-    case 'client_credentials': {
-      const { grant, tenant, clientId, clientSecret, scopes } = auth;
-      if (scopes === undefined && provider.applicationScopes.length === 0) {
-        findings.problem([...at, 'grant'], `provider ${provider.name} has no tokens for applications: use refresh_token, or set scopes`);
-      }
-      if (clientSecret === undefined) {
-        if (hasOtherProof(auth)) return undefined; // Refused by not-yet.ts.
-        findings.missing([...at, 'clientSecret'], 'client_credentials needs it');
-        return undefined;
-      }
-      return { grant, clientId, clientSecret, ...defined({ tenant, scopes }) };
-    }
-    default:
-      return undefined; // Refused by not-yet.ts.
-  }
-}
-
-const hasOtherProof = (auth: Extract<AuthInput, { grant: 'client_credentials' }>): boolean =>
-  auth.certificate !== undefined || auth.federatedTokenFile !== undefined || auth.managedIdentity !== undefined;
 
 /** Accounts that rules of `fetch` name. */
 export function checkFetchAccounts({ fetch, accountNames }: Sections, findings: Findings): void {

@@ -32,8 +32,17 @@ function buildClient(entry: Entry<ClientInput>, sections: Sections, accounts: re
   const login = buildLogin(entry, sections, findings);
   const account = findAccount(entry, sections, findings);
   if (account === undefined) return undefined;
-  const senders = entry.value.senders ?? defaultSenders(accounts.find((candidate) => candidate.name === account));
-  return { name, account, ...defined({ login, messagesPerMinute: rate?.messagesPerMinute }), networks, senders, onOtherSender };
+  const known = accounts.find((candidate) => candidate.name === account);
+  const senders = entry.value.senders ?? defaultSenders(known);
+  return {
+    name,
+    account,
+    ...defined({ login, messagesPerMinute: rate?.messagesPerMinute }),
+    networks,
+    senders,
+    // The sandbox's account is made at the start; it puts its mailbox in here, as it does with the senders.
+    onOtherSender: onOtherSender === 'rewrite' ? { rewriteTo: known?.mailbox ?? '' } : 'refuse',
+  };
 }
 
 function buildLogin({ path, value }: Entry<ClientInput>, { has }: Sections, findings: Findings): Client['login'] {

@@ -7,6 +7,7 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
+import type { EpochMs } from '../core/clock.ts';
 import { DURATION_PATTERN, parseDuration, parseSize, SIZE_PATTERN } from './quantities.ts';
 
 // No control characters: most of these texts end up in a protocol line.
@@ -17,6 +18,13 @@ const ADDRESS = /^[^\s\u0000-\u001f\u007f@<>"]{1,64}@[^\s\u0000-\u001f\u007f@<>"
 const SENDER = /^([^\s\u0000-\u001f\u007f@<>"*]{1,64}|\*)@[^\s\u0000-\u001f\u007f@<>"*]{1,255}$/;
 const TENANT = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
 const SCOPE = /^[^\u0000-\u0020\u007f]+$/;
+
+const NO_DATE = 'must be a date such as 2027-03-01';
+/** Without the second part 2027-02-30 would be 2 March. */
+const isDate = (day: string): boolean => {
+  const parsed = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(day) : Number.NaN;
+  return !Number.isNaN(parsed) && new Date(parsed).toISOString().startsWith(day);
+};
 
 const line = (pattern: RegExp, error: string, title?: string): z.ZodString => {
   const schema = z.string().max(4096).regex(pattern, { error });
@@ -43,6 +51,8 @@ export const scope = (): z.ZodString => line(SCOPE, 'must be one scope, without 
 export const tenant = (): z.ZodString =>
   line(TENANT, 'must be the id or a domain of the tenant, such as contoso.onmicrosoft.com', 'tenant');
 
+export const variable = (): z.ZodString => line(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable', 'variable');
+
 /** A value that is never shown. May hold anything; what was pasted wrongly is found by lint.ts. */
 export const secret = (): z.ZodString => z.string().min(1).max(65_536).meta({ title: 'secret', writeOnly: true });
 
@@ -53,6 +63,14 @@ const truth = (value: unknown): unknown => (value === 'true' ? true : value === 
 export const integer = (minimum: number, maximum: number) => z.preprocess(numeric, z.int().min(minimum).max(maximum));
 export const port = () => integer(1, 65_535).meta({ title: 'port' });
 export const flag = () => z.preprocess(truth, z.boolean());
+
+/** The beginning of a day, UTC. */
+export const date = () =>
+  z
+    .string({ error: NO_DATE })
+    .refine(isDate, { error: NO_DATE })
+    .transform((day) => Date.parse(day) as EpochMs)
+    .meta({ title: 'date' });
 
 export const duration = () =>
   z

@@ -7,6 +7,7 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
+import { ALERT_EVENTS } from '../core/alert.ts';
 import { accountSchema, providerSchema } from './schema-accounts.ts';
 import { adminSchema, listenersSchema } from './schema-listeners.ts';
 import { directory, duration, integer, name, network, path, secret, sender, size, text } from './schema-parts.ts';
@@ -18,7 +19,9 @@ export const stateSchema = z.strictObject({
     )
     .optional(),
   keyFile: path()
-    .describe('Key that encrypts the tokens; made at the first start. Keep a copy. Default: `master.key` in `state.dir`.')
+    .describe(
+      'Key that encrypts the tokens; made at the first start, renewed by `postern rotate-key`. May hold several, newest first. Keep a copy. `POSTERN_KEY_FILE` wins over it. Default: `master.key` in `state.dir`.',
+    )
     .optional(),
 });
 
@@ -38,7 +41,7 @@ export const clientSchema = z.strictObject({
     .enum(['refuse', 'rewrite'])
     .prefault('refuse')
     .describe(
-      '`rewrite`: From becomes the mailbox; Reply-To and X-Original-From keep the address that the application used (not available in this version).',
+      "What happens to a message from another sender. `refuse`: the application reads 550. `rewrite`: reverse-path and From become the account's `mailbox`, the display name stays; X-Original-From keeps what the application wrote, and so does Reply-To, unless there is one. This breaks a DKIM signature that the application has put on the message, since From is always signed: let the provider sign instead, which it does by itself.",
     ),
   rate: z
     .strictObject({ messagesPerMinute: integer(1, 1_000_000).describe('Messages a minute.') })
@@ -73,19 +76,27 @@ export const fetchSchema = z.strictObject({
 
 export const deliverySchema = z.strictObject({
   mode: z.enum(['auto', 'direct', 'queue']).prefault('auto').describe('For accounts without `delivery`.'),
-  budget: duration().prefault('15s').describe('How long an application waits for the provider before it is told to come again.'),
-  giveUpAfter: duration().prefault('5d').describe('Age at which a queued message is returned.'),
-  warnAfter: duration().prefault('4h').describe('Age at which its sender is told that it waits.'),
-  dsn: z.enum(['sender', 'off']).prefault('sender').describe('Who gets reports about queued messages.'),
-  queueLimit: size().prefault('10GB').describe('Most that the queue may hold.'),
+  budget: duration()
+    .prefault('15s')
+    .describe('Mode `auto`: how long an application waits for the answer of the provider before the message is queued.'),
+  giveUpAfter: duration().prefault('5d').describe('Age at which a queued message is given up: its sender gets a report.'),
+  warnAfter: duration().prefault('4h').describe('Age at which the sender of a queued message is told that it waits.'),
+  dsn: z
+    .enum(['sender', 'operator', 'off'])
+    .prefault('sender')
+    .describe(
+      'Who gets reports about queued messages that were not delivered: their `sender`; the `operator`, at the mailbox of the account; or nobody (`off`). What nobody could be told of is kept: `postern queue list`.',
+    ),
+  queueLimit: size().prefault('10GB').describe('Most that the queue may hold. When it is full, applications are told to come again (452).'),
 });
 
 export const alertSchema = z.strictObject({
-  webhook: secret().describe('URL that gets a POST for each event.'),
-  events: z
-    .array(z.enum(['reauth_required', 'secret_expiring', 'dead_letter', 'account_blocked']))
-    .min(1)
-    .describe('Which events. Default: all.')
+  webhook: secret().describe(
+    'URL that gets a POST for each event. `https://` only; `http://` is accepted on loopback. Never shown: it often holds a token.',
+  ),
+  events: z.array(z.enum(ALERT_EVENTS)).min(1).describe('Which events. Default: all.').optional(),
+  secret: secret()
+    .describe('Signs each request, so that the receiver knows where it comes from: header `X-Postern-Signature`, see docs/operations.md.')
     .optional(),
 });
 
@@ -109,7 +120,10 @@ export const configSchema = z.strictObject({
   clients: z.array(clientSchema).describe('Who may use the relay, and as whom. Each has a user name, networks, or both.').optional(),
   fetch: z.array(fetchSchema).describe('Mail to fetch and hand on. Not served in this version.').optional(),
   delivery: deliverySchema.describe('What happens to a message once it is accepted.').optional(),
-  alerts: z.array(alertSchema).describe('Who is told when something needs a person. Not served in this version.').optional(),
+  alerts: z
+    .array(alertSchema)
+    .describe('Who is told when something needs a person: each entry is one webhook. docs/operations.md says what it gets.')
+    .optional(),
   log: logSchema.describe('What is logged to standard output.').optional(),
 });
 
@@ -120,7 +134,9 @@ export const SECRET_KEYS: ReadonlySet<string> = new Set([
   'clientSecret',
   'refreshToken',
   'passphrase',
+  'privateKey',
   'webhook',
+  'secret',
 ]);
 
 export type StateInput = z.output<typeof stateSchema>;

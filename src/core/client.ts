@@ -23,7 +23,8 @@ export interface Client {
   readonly networks: readonly string[];
   /** Addresses, or `*@domain`, allowed as reverse-path and in From. Default: the account's mailbox. */
   readonly senders: readonly string[];
-  readonly onOtherSender: 'refuse' | 'rewrite';
+  /** What happens to a message from another sender; `rewriteTo` is the account's mailbox, which takes that sender's place. */
+  readonly onOtherSender: 'refuse' | { readonly rewriteTo: string };
   /** Undefined: no limit of our own. */
   readonly messagesPerMinute?: number;
 }

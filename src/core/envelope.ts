@@ -35,3 +35,10 @@ export interface ForwardPath {
   /** RFC 3461 §4.2: `rfc822;` and the original address in xtext. */
   readonly orcpt?: string;
 }
+
+/** Everything about a message but its content. */
+export interface Envelope {
+  readonly reversePath: ReversePath;
+  readonly parameters: MailParameters;
+  readonly forwardPaths: readonly ForwardPath[];
+}

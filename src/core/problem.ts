@@ -62,10 +62,92 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Set accounts[].auth.refreshToken, or sign in: postern login ACCOUNT.',
   },
+  TOKEN_CREDENTIAL_EXPIRED: {
+    summary: 'The certificate that the application proves itself with has ended; nothing was sent.',
+    heals: 'after-repair',
+    remedy:
+      'Make a new certificate, upload it (Entra admin centre > App registrations > the app > Certificates & secrets), then replace the files under auth.certificate.',
+  },
+  TOKEN_CREDENTIAL_UNREADABLE: {
+    summary: 'The token by which the platform vouches for the application could not be read from its file.',
+    heals: 'by-itself',
+    remedy:
+      'Check auth.federatedTokenFile. In Kubernetes: the pod needs the label azure.workload.identity/use: "true" and an annotated service account.',
+  },
+  TOKEN_COMMAND_FAILED: {
+    summary: 'The program that prints the access token failed.',
+    heals: 'by-itself',
+    remedy:
+      'Run it by hand as the user that runs Postern, with an almost empty environment (env -i PATH="$PATH" HOME="$HOME" …), and look.',
+  },
   TOKEN_STORE_FAILED: {
     summary: 'The token store could not be read or written.',
     heals: 'after-repair',
     remedy: 'Check free space, owner and permissions (0700) of state.dir and that state.keyFile is the key the state was written with.',
+  },
+  TOKEN_STORE_LOCKED: {
+    summary: 'Another process has been using the stored tokens of the account for too long.',
+    heals: 'by-itself',
+    remedy:
+      'Nothing, if it passes. Else end the other Postern that uses this state.dir (its process id is named), or give it one of its own.',
+  },
+  SIGN_IN_UNAVAILABLE: {
+    summary: 'Nobody can sign in for this account in this way.',
+    heals: 'after-repair',
+    remedy:
+      'Signing in is for accounts with grant: refresh_token, and needs authorizeUrl (or deviceUrl, for --device) of the provider. See docs/providers.md.',
+  },
+  SIGN_IN_LISTENER_FAILED: {
+    summary: 'The address on this machine to which the browser is sent after the sign-in could not be opened.',
+    heals: 'after-repair',
+    remedy: 'Leave the port out of the redirect URI, so that any free one is taken, or sign in without it: postern login ACCOUNT --paste.',
+  },
+  SIGN_IN_EXPIRED: {
+    summary: 'Nobody completed the sign-in in time. Nothing was stored.',
+    heals: 'after-repair',
+    remedy: 'Start again: postern login ACCOUNT.',
+  },
+  SIGN_IN_REFUSED: {
+    summary: 'The provider, or the person at it, refused the sign-in. Nothing was stored.',
+    heals: 'after-repair',
+    remedy: 'Read the reason; it names the step. Then start again: postern login ACCOUNT.',
+  },
+  SIGN_IN_ANSWER_INVALID: {
+    summary: 'What came back from the browser is not the answer to this sign-in. Nothing was stored.',
+    heals: 'after-repair',
+    remedy: 'Start again with postern login ACCOUNT, and use the address of the page that this very sign-in ends at.',
+  },
+  SIGN_IN_WRONG_MAILBOX: {
+    summary: 'Somebody else than the configured mailbox signed in. Nothing was stored.',
+    heals: 'after-repair',
+    remedy:
+      'Sign in again as the mailbox; a private browser window helps where another user is remembered. If the user who signed in may send as the mailbox, name it as smtpUser.',
+  },
+  SIGN_IN_NO_REFRESH_TOKEN: {
+    summary: 'The sign-in gave no refresh token, so the account could not go on by itself. Nothing was stored.',
+    heals: 'after-repair',
+    remedy:
+      'Add offline_access to the scopes (Microsoft), or access_type: offline and prompt: consent to authorizeParameters (Google); then sign in again.',
+  },
+  TOKEN_CONTENT_WRONG: {
+    summary: 'The access token is for another resource, tenant or permission than the account needs; mail servers will refuse it.',
+    heals: 'after-repair',
+    remedy: 'Correct scopes, tenant or permissions as postern doctor ACCOUNT says; then sign in again where it says so.',
+  },
+  SECRET_ENDING: {
+    summary: 'A certificate, client secret or refresh token has ended or ends within 30 days; the account stops working with it.',
+    heals: 'after-repair',
+    remedy: 'Make a new one before that day and put it into the configuration; Postern takes it over without a restart.',
+  },
+  SECRET_UNREADABLE: {
+    summary: 'A file with a secret of an account cannot be read now.',
+    heals: 'after-repair',
+    remedy: 'Make the file readable for the user that runs Postern and for nobody else (chmod 600), and not empty.',
+  },
+  CLOCK_WRONG: {
+    summary: 'The clock of this machine and that of the provider differ by more than five minutes.',
+    heals: 'after-repair',
+    remedy: 'Set the clock and keep it right: timedatectl set-ntp true. A container or virtual machine takes it from its host.',
   },
   STATE_KEY_UNUSABLE: {
     summary: 'The key file of the state cannot be used. Nothing was read or written.',
@@ -107,6 +189,11 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Check mailbox and smtpUser, the scopes, and that SMTP AUTH is enabled for the mailbox: postern doctor ACCOUNT.',
   },
+  UPSTREAM_PASSWORD_REFUSED: {
+    summary: 'The upstream refused user name and password. They are not tried again, since each further try may lock the mailbox.',
+    heals: 'after-repair',
+    remedy: 'Correct accounts[].auth.password and smtpUser and start Postern again; better, use OAuth for the account (docs/providers.md).',
+  },
   UPSTREAM_SMTP_AUTH_DISABLED: {
     summary: 'SMTP AUTH is switched off for the mailbox or the tenant; a new token cannot help.',
     heals: 'after-repair',
@@ -116,6 +203,11 @@ export const PROBLEMS = {
     summary: 'The upstream does not offer XOAUTH2. The token was not sent.',
     heals: 'after-repair',
     remedy: 'Check host and port of the provider; submission is smtp.office365.com:587 for Microsoft 365.',
+  },
+  UPSTREAM_MAILBOX_CLOSED: {
+    summary: 'The upstream accepts the token but does not open the mailbox for it (IMAP, POP3).',
+    heals: 'after-repair',
+    remedy: 'Check accounts[].mailbox, its licence, the permission of the user or application on it, and that IMAP and POP3 are on for it.',
   },
   UPSTREAM_MISCONFIGURED: {
     summary: 'A setting of the mailbox, the tenant or the provider keeps the upstream from taking mail of this account.',
@@ -246,10 +338,48 @@ export const PROBLEMS = {
     heals: 'never',
     remedy: 'List what is there: postern queue list.',
   },
+  ALERT_UNDELIVERED: {
+    summary: 'A webhook did not take an alert.',
+    heals: 'by-itself',
+    remedy:
+      'Nothing, if it passes: an alert is offered again for an hour. Else check the URL under alerts[].webhook, and that this machine may reach its host.',
+  },
+  ALERT_RECORD_FAILED: {
+    summary: 'The record of the alerts that were sent could not be read or written; after a restart one may be sent again.',
+    heals: 'after-repair',
+    remedy: 'Check free space, owner and permissions (0700) of state.dir. A damaged alerts.json there is replaced with the next alert.',
+  },
+  DEAD_LETTER: {
+    summary: 'A message could not be delivered, and nobody could be told: it is kept for you to look at.',
+    heals: 'after-repair',
+    remedy:
+      'postern queue show ID says why. Save it with postern queue export ID and send it by another way if it matters, then postern queue drop ID.',
+  },
+  PACE_STORE_FAILED: {
+    summary: 'The record of how much each account has sent today could not be read or written.',
+    heals: 'after-repair',
+    remedy:
+      'Check free space and permissions (0700) of state.dir. Until then Postern counts from its start, and the provider may refuse more.',
+  },
   HELD_BY_OPERATOR: {
     summary: 'An operator has put the message on hold.',
     heals: 'after-repair',
     remedy: 'Let it go with postern queue release ID, or discard it with postern queue drop ID.',
+  },
+  API_REQUEST_INVALID: {
+    summary: 'A request to the API or the control socket cannot be understood.',
+    heals: 'never',
+    remedy: 'Correct the request; the cause names the part. postern help lists commands and options.',
+  },
+  CONTROL_SOCKET_FAILED: {
+    summary: 'The control socket could not be opened. Mail is relayed, but postern queue cannot be used while the relay runs.',
+    heals: 'after-repair',
+    remedy: 'Look at control.sock in state.dir: nothing else may be there, and the folder must be writable. Then restart.',
+  },
+  CONTROL_UNREACHABLE: {
+    summary: 'The running Postern could not be asked over its control socket, or gave no sensible answer.',
+    heals: 'after-repair',
+    remedy: 'Run the command as the user that runs Postern, with the same configuration and the same version.',
   },
   INTERNAL: {
     summary: 'A defect in Postern. The message, if any, was not accepted.',

@@ -7,14 +7,18 @@
  * @packageDocumentation
  */
 import type { Account, AccountName } from '../core/account.ts';
-import { between, type DurationMs, seconds } from '../core/clock.ts';
+import { between, type DurationMs, plus, seconds } from '../core/clock.ts';
 import type { ForwardPath } from '../core/envelope.ts';
+import type { DeliveryWatch } from '../core/ports/alerts.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
 import { type Upstream, UpstreamError, type UpstreamStage, type UpstreamTransaction } from '../core/ports/upstream.ts';
 import { type Problem, problem } from '../core/problem.ts';
-import { describeReply, isAccepted, isPermanent, type Reply, reply, replyClass } from '../core/reply.ts';
+import { describeReply, isAccepted, isPermanent, type Reply, reply } from '../core/reply.ts';
+import type { Counted, Pacer } from './pacer.ts';
+import type { Pauses } from './pauses.ts';
+import { DEFECT, presentable, relayed } from './replies.ts';
 
 /** What direct delivery needs. */
 export interface DirectDeliveryDependencies {
@@ -24,7 +28,10 @@ export interface DirectDeliveryDependencies {
   readonly log: Log;
   /** What a refusal by the upstream means, for the log line. */
   readonly explain: (stage: UpstreamStage, answer: Reply) => Problem;
-  /** How long a submission waits for one of the account's upstream connections. */
+  readonly watch?: DeliveryWatch;
+  readonly pacer: Pacer;
+  readonly pauses: Pauses;
+  /** How long a submission waits for its account's pace, and then for one of its upstream connections. */
   readonly patience?: DurationMs;
 }
 
@@ -45,23 +52,52 @@ export class DirectDelivery implements Submission {
     if (account === undefined) {
       return { reply: record.broken(new Error(`no account named ${start.origin.client.account}`)) };
     }
+    const counted = await this.#atPace(account, patience);
+    if (counted instanceof UpstreamError) return { reply: record.broken(counted) };
     try {
       const begun = await upstream.begin(account, start.reversePath, start.parameters, patience);
       if (begun.transaction === undefined) return { reply: record.refused('mail', begun.reply) };
-      return { reply: presentable(begun.reply), transaction: new DirectTransaction(begun.transaction, record) };
+      return { reply: presentable(begun.reply), transaction: new DirectTransaction(begun.transaction, record, counted) };
     } catch (error) {
+      counted.correct({ messages: 0, recipients: 0 });
       return { reply: record.broken(error) };
     }
   }
+
+  /** Wait until the pace of the account lets another message go; or not, where that would take longer than `patience`. */
+  async #atPace(account: Account, patience: DurationMs): Promise<Counted | UpstreamError> {
+    const { clock, pacer, pauses } = this.#deps;
+    const deadline = plus(clock.monotonic(), patience);
+    for (;;) {
+      const wait = pacer.waitFor(account, 1);
+      if (wait === 0) return pacer.count(account, 0);
+      if (plus(clock.monotonic(), wait) > deadline || pauses.isOver) return tooFast(account, wait);
+      await pauses.wait(wait);
+    }
+  }
+}
+
+function tooFast({ name, provider }: Account, wait: DurationMs): UpstreamError {
+  const { messagesPerMinute, recipientsPerDay } = provider.limits;
+  const pace = `${messagesPerMinute} messages a minute and ${recipientsPerDay} recipients a day`;
+  const cause = `account ${name} has used up its pace (${pace}) for another ${Math.ceil(wait / 1000)} s`;
+  return new UpstreamError(
+    'wait',
+    problem('UPSTREAM_BUSY', cause),
+    reply(451, '4.3.2', 'Too many messages for this mailbox now; try again later'),
+  );
 }
 
 class DirectTransaction implements SubmissionTransaction {
   readonly #upstream: UpstreamTransaction;
   readonly #record: SubmissionRecord;
+  readonly #counted: Counted;
+  #recipients = 0;
 
-  constructor(upstream: UpstreamTransaction, record: SubmissionRecord) {
+  constructor(upstream: UpstreamTransaction, record: SubmissionRecord, counted: Counted) {
     this.#upstream = upstream;
     this.#record = record;
+    this.#counted = counted;
     record.note({ upstream: upstream.upstream, user: upstream.user });
   }
 
@@ -70,6 +106,7 @@ class DirectTransaction implements SubmissionTransaction {
       const answer = await this.#upstream.addForwardPath(forwardPath);
       if (!isAccepted(answer)) return this.#record.refused('rcpt', answer, forwardPath.address);
       this.#record.accepted(forwardPath.address);
+      this.#recipients += 1;
       return presentable(answer);
     } catch (error) {
       return this.#record.broken(error);
@@ -91,15 +128,23 @@ class DirectTransaction implements SubmissionTransaction {
     try {
       const answer = await this.#upstream.submitContent(meter);
       this.#record.note({ size: meter.octets });
+      if (isAccepted(answer)) this.#countRecipients();
       return isAccepted(answer) ? this.#record.relayed(answer) : this.#record.refused('final-reply', answer);
     } catch (error) {
-      if (error instanceof UpstreamError) return this.#record.broken(error);
+      if (error instanceof UpstreamError) {
+        if (error.stage === 'final-reply') this.#countRecipients();
+        return this.#record.broken(error);
+      }
       throw error; // The application's own failure: the listener knows what to say.
     }
   }
 
   abandon(): void {
     this.#upstream.abandon();
+  }
+
+  #countRecipients(): void {
+    this.#counted.correct({ messages: 1, recipients: this.#recipients });
   }
 }
 
@@ -120,23 +165,15 @@ class Meter implements AsyncIterable<Uint8Array> {
   }
 }
 
-/**
- * The upstream's reply as the application may read it. A 421 or an unexpected 3yz would make the application believe that *our* connection ends or
- * goes on in a way it does not, so they become 451 with the same text and enhanced code.
- */
-function presentable(answer: Reply): Reply {
-  return answer.code === 421 || replyClass(answer) === 3 ? { ...answer, code: 451 } : answer;
-}
-
 /** What becomes the one log line of a message, and the line for each refusal on the way. */
 class SubmissionRecord {
   readonly #start: SubmissionStart;
-  readonly #deps: Pick<DirectDeliveryDependencies, 'log' | 'clock' | 'explain'>;
+  readonly #deps: Pick<DirectDeliveryDependencies, 'log' | 'clock' | 'explain' | 'watch'>;
   readonly #begun;
   readonly #forwardPaths: string[] = [];
   #fields: Partial<LogFields> = {};
 
-  constructor(start: SubmissionStart, deps: Pick<DirectDeliveryDependencies, 'log' | 'clock' | 'explain'>) {
+  constructor(start: SubmissionStart, deps: Pick<DirectDeliveryDependencies, 'log' | 'clock' | 'explain' | 'watch'>) {
     this.#start = start;
     this.#deps = deps;
     this.#begun = deps.clock.monotonic();
@@ -152,21 +189,22 @@ class SubmissionRecord {
 
   relayed(answer: Reply): Reply {
     this.#deps.log.info(this.#line({ event: 'message-relayed', reply: describeReply(answer) }), 'message relayed');
-    const last = answer.text.length - 1;
-    const withOurId = (line: string, index: number): string => (index === last ? `${line} [postern ${this.#start.queueId}]`.trim() : line);
-    return { ...answer, text: answer.text.map(withOurId) };
+    this.#deps.watch?.relayed(this.#start.origin.client.account);
+    return relayed(answer, this.#start.queueId);
   }
 
   refused(stage: UpstreamStage, answer: Reply, forwardPath?: string): Reply {
     const isFinal = isPermanent(answer);
+    const what = this.#deps.explain(stage, answer);
     const fields = this.#line({
       event: isFinal ? 'message-refused' : 'message-deferred',
       stage,
       reply: describeReply(answer),
-      problem: this.#deps.explain(stage, answer),
+      problem: what,
       ...(forwardPath === undefined ? {} : { forwardPaths: [forwardPath] }),
     });
     this.#deps.log.warn(fields, `upstream ${isFinal ? 'refused' : 'deferred'} the message at ${stage}`);
+    this.#deps.watch?.failed(this.#start.origin.client.account, what);
     return presentable(answer);
   }
 
@@ -177,10 +215,11 @@ class SubmissionRecord {
         this.#line({ event: 'message-deferred', stage, problem: what, reply: describeReply(answer) }),
         'message not relayed',
       );
+      this.#deps.watch?.failed(this.#start.origin.client.account, what);
       return presentable(answer);
     }
     this.#deps.log.error(this.#line({ event: 'message-deferred', problem: problem('INTERNAL'), error }), 'message not relayed: defect');
-    return reply(451, '4.3.0', 'Internal error, message not accepted; try again later');
+    return DEFECT;
   }
 
   #line(fields: LogFields): LogFields {

@@ -20,13 +20,14 @@ import { problem } from '../core/problem.ts';
 import { isAccepted, type Reply, reply } from '../core/reply.ts';
 import { submissionProtocol } from '../message/fix-ups.ts';
 import { composeMessageId } from '../message/message-id.ts';
+import type { HeaderSection } from '../message/header-section.ts';
 import { type IncomingMessage, readSubmission } from '../message/submission-content.ts';
 import type { ClientDirectory } from '../policy/client-directory.ts';
-import { firstForeignSender, mayUseSender } from '../policy/sender.ts';
 import { parsePath } from './address-parser.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { parseMailParameters, parseRcptParameters } from './command-parameters.ts';
-import { quoted, type SessionJournal } from './session-journal.ts';
+import { type Checked, checkFields, checkReversePath } from './sender-check.ts';
+import type { SessionJournal } from './session-journal.ts';
 import { SubmissionError } from './submission-error.ts';
 
 /** What transactions need besides their connection. */
@@ -73,13 +74,15 @@ export async function openTransaction(
 ): Promise<Opened> {
   const path = parsePath(argument);
   if (path.kind === 'refused') return { reply: reply(501, '5.1.7', `Bad sender address: ${path.why}`) };
-  const { address: reversePath } = path;
   const parsed = parseMailParameters(path.rest, deps.settings.maxSize);
   if ('refused' in parsed) return { reply: noteTooLarge(parsed.refused, journal) };
   if (path.needsSmtpUtf8 && !parsed.parameters.isSmtpUtf8) return { reply: NEEDS_SMTPUTF8 };
-  const refused = checkSender(reversePath, origin.client, journal) ?? checkRate(origin.client, deps, journal);
-  if (refused !== undefined) return { reply: refused };
   const id = queueId(deps.clock.now(), deps.random.octets(7));
+  const sender = checkReversePath(origin.client, path.address, journal, { queueId: id });
+  if ('refused' in sender) return { reply: sender.refused };
+  const tooFast = checkRate(origin.client, deps, journal);
+  if (tooFast !== undefined) return { reply: tooFast };
+  const { kept: reversePath } = sender;
   const { parameters } = parsed;
   const begun = await deps.submission.begin({ queueId: id, origin, reversePath, parameters });
   if (begun.transaction === undefined) return { reply: begun.reply };
@@ -168,10 +171,10 @@ export class MailTransaction {
   async #submit(source: AsyncIterable<Uint8Array>): Promise<Reply> {
     const message = await readSubmission(source, { headerSection: HEADER_SECTION_LIMIT });
     if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
-    const refused = this.#checkMessage(message);
-    if (refused === undefined) return this.#delivery.submitContent(message.content(this.#fixUps()));
+    const checked = this.#checkMessage(message);
+    if ('kept' in checked) return this.#delivery.submitContent(message.content(this.#fixUps(), checked.kept));
     this.abandon();
-    return refused;
+    return checked.refused;
   }
 
   #refuseHeaders(answer: Reply): Reply {
@@ -181,18 +184,13 @@ export class MailTransaction {
     return answer;
   }
 
-  /** `from` holds every address that some reader might take From to name; all of them must be allowed, and a From with none is no better. */
-  #checkMessage(message: IncomingMessage): Reply | undefined {
-    const { client } = this.#facts.origin;
-    if (message.receivedCount > MOST_RECEIVED) {
-      const answer = reply(554, '5.4.6', 'Too many hops; the message goes in a circle');
-      this.#journal.refused('message-refused', problem('MESSAGE_LOOP', `${message.receivedCount} Received fields`), answer, this.#fields);
-      return answer;
-    }
-    const foreign = firstForeignSender(client, message.from);
-    if (foreign !== undefined) return refuseSender(foreign, 'From', client, this.#journal, this.#fields);
-    if (!message.isFromMalformed || message.from.length > 0) return undefined;
-    return refuseSender('', 'From', client, this.#journal, this.#fields);
+  /** @returns The header section to send. */
+  #checkMessage(message: IncomingMessage): Checked<HeaderSection> {
+    const fields = this.#fields;
+    if (message.receivedCount <= MOST_RECEIVED) return checkFields(this.#facts.origin.client, message, this.#journal, fields);
+    const answer = reply(554, '5.4.6', 'Too many hops; the message goes in a circle');
+    this.#journal.refused('message-refused', problem('MESSAGE_LOOP', `${message.receivedCount} Received fields`), answer, fields);
+    return { refused: answer };
   }
 
   async #recover(error: unknown, content: ArrivingContent): Promise<Reply | undefined> {
@@ -250,18 +248,6 @@ class EndNotifier implements AsyncIterable<Uint8Array> {
 /** RFC 6531 §3.5. */
 const NEEDS_SMTPUTF8 = reply(553, '5.6.7', 'Addresses beyond ASCII need the SMTPUTF8 parameter');
 const INTERNAL_ERROR = reply(451, '4.3.0', 'Internal error; try again later');
-
-function checkSender(reversePath: string, client: Client, journal: SessionJournal): Reply | undefined {
-  return mayUseSender(client, reversePath) ? undefined : refuseSender(reversePath, 'the reverse-path', client, journal, { reversePath });
-}
-
-/** RFC 6409 §6.1: 550 5.7.1. The reply names the address, since it is the client's own and the person at the device has nothing else to go by. */
-function refuseSender(address: string, where: string, client: Client, journal: SessionJournal, fields: object): Reply {
-  const what = address === '' ? 'no address at all' : quoted(address);
-  const answer = reply(550, '5.7.1', `Sender not allowed: this login may not use ${what} in ${where}`);
-  journal.refused('sender-refused', problem('SENDER_NOT_ALLOWED', `client ${client.name} used ${what} in ${where}`), answer, fields);
-  return answer;
-}
 
 function checkRate(client: Client, { clients, clock }: TransactionDependencies, journal: SessionJournal): Reply | undefined {
   if (client.messagesPerMinute === undefined) return undefined;

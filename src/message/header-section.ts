@@ -21,6 +21,18 @@ interface FieldRange {
   readonly colon: number;
   /** Past the value, before its line end. */
   readonly end: number;
+  /** Past its line end. */
+  readonly next: number;
+}
+
+/** One field as it came. */
+export interface RawField {
+  /** Lower-case. Of the separator of an mbox file, something that is no name. */
+  readonly name: string;
+  /** All of it, with the line end that closes it, if there is one. */
+  readonly raw: Uint8Array;
+  /** What follows the colon, folded as it came, without the last line end. */
+  readonly value: Uint8Array;
 }
 
 /** A header section as it came. */
@@ -62,6 +74,15 @@ export class HeaderSection {
     return [...this.#fields(name)].map((field) => this.#value(field));
   }
 
+  /** Every field in order. What is left of `raw` after the last one is the empty line, if there is one. */
+  *fields(): Generator<RawField, undefined, undefined> {
+    for (const field of this.#allFields()) {
+      const { start, colon, end, next } = field;
+      const value = colon < end ? this.raw.subarray(colon + 1, end) : this.raw.subarray(end, end);
+      yield { name: this.#name(field), raw: this.raw.subarray(start, next), value };
+    }
+  }
+
   #value({ colon, end }: FieldRange): string {
     const text = Buffer.from(this.raw.buffer, this.raw.byteOffset + colon + 1, end - colon - 1).toString('utf8');
     return text.replace(/[\r\n]+/g, '').trim();
@@ -91,7 +112,7 @@ export class HeaderSection {
         end = findLineEnd(raw, next, raw.length);
         next = nextLine(raw, end);
       }
-      yield { start, colon: raw.indexOf(COLON, start), end };
+      yield { start, colon: raw.indexOf(COLON, start), end, next };
       start = next;
     }
   }

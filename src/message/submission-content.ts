@@ -30,8 +30,12 @@ export interface IncomingMessage {
   readonly messageId?: string;
   /** Received fields that came with it: how many hands it has been through. */
   readonly receivedCount: number;
-  /** What to send, with our fields in front. Its chunks can be iterated once, and a second time is an error, never a shorter message. */
-  content(fixUps: FixUps): Content;
+  /**
+   * What to send, with our fields in front. Its chunks can be iterated once, and a second time is an error, never a shorter message.
+   *
+   * @param rewritten - Takes the place of {@link headers}, where senders had to be rewritten.
+   */
+  content(fixUps: FixUps, rewritten?: HeaderSection): Content;
   /**
    * Read what has not been read yet and drop it, for a message that is refused or that the upstream stopped taking: SMTP answers after
    * end-of-data only. Throws whatever the source throws.
@@ -70,7 +74,7 @@ export async function readSubmission(source: AsyncIterable<Uint8Array>, limits: 
     ...readFrom(headers),
     ...(messageId === undefined ? {} : { messageId: cleanText(messageId) }),
     receivedCount: headers.count('Received'),
-    content: (fixUps) => composeContent(headers, body, fixUps),
+    content: (fixUps, rewritten = headers) => composeContent(rewritten, body, fixUps),
     discard: () => body.discard(),
   };
 }

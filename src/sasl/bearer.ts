@@ -9,11 +9,11 @@
  * @packageDocumentation
  */
 
-/** A user name or token that must not be put into a SASL string. The message does not show it. */
+/** A user name, token or password that must not be put into a SASL string. The message does not show it. */
 export class SaslStringError extends Error {
   override readonly name = 'SaslStringError';
-  readonly part: 'user' | 'token';
-  constructor(part: 'user' | 'token', message: string) {
+  readonly part: 'user' | 'token' | 'password';
+  constructor(part: 'user' | 'token' | 'password', message: string) {
     super(message);
     this.part = part;
   }

@@ -6,7 +6,7 @@
  *
  * @packageDocumentation
  */
-import type { Account } from '../core/account.ts';
+import type { Account, AccountName } from '../core/account.ts';
 import { between, type DurationMs, type EpochMs, milliseconds, minutes, type MonotonicMs, plus, seconds } from '../core/clock.ts';
 import type { Timer } from '../core/ports/clock.ts';
 import type { AccessToken } from '../core/ports/token-source.ts';
@@ -20,6 +20,7 @@ import {
   granted,
   INITIAL_STATE,
   isAwaited,
+  isUpToPerson,
   type Moment,
   refusedUpstream,
   started,
@@ -41,6 +42,12 @@ export interface TokenStatus {
   readonly retryAt?: EpochMs;
 }
 
+/** What the tokens of an account need. */
+export interface AccountTokensDependencies extends TokenDependencies {
+  /** Told after each try how the account's tokens are, which often is as before. Must not throw. */
+  readonly onChange?: (account: AccountName, status: TokenStatus) => void;
+}
+
 /** A try in progress, and what it tells those who wait. */
 interface Flight {
   readonly account: Account;
@@ -54,14 +61,29 @@ type Landing =
 
 /** The port's promise: nobody waits longer. */
 const LONGEST_WAIT = seconds(30);
+/** An operator who asked for a refresh also waits for another process to finish with the grant. */
+const LONGEST_REFRESH = seconds(80);
 /** So long may a try go on while the process ends: a rotated refresh token may be on its way. */
 const LAST_WAIT = seconds(5);
 /** An upstream that refuses more tokens than this in a row refuses the account; asking for more brings AADSTS50196 upon us. */
 const MOST_REPLACEMENTS = 5;
 const REPLACEMENT_WINDOW = minutes(5);
+/** While only a person can help, so often we look whether somebody has signed in: `postern login` puts the new grant into the store. */
+const LOOK_EVERY = seconds(3);
+
+/** Later than anything that is stored. */
+const NEVER = Number.POSITIVE_INFINITY as EpochMs;
+
+/** How a try differs from the usual one. */
+interface LaunchOptions {
+  /** The grant is not the one that the trouble is about. */
+  readonly isNewGrant?: boolean;
+  /** A stored access token will not do. */
+  readonly isForced?: boolean;
+}
 
 export class AccountTokens {
-  readonly #deps: TokenDependencies;
+  readonly #deps: AccountTokensDependencies;
   readonly #refresher: Refresher;
   #account: Account;
   #state: TokenState = INITIAL_STATE;
@@ -70,11 +92,13 @@ export class AccountTokens {
   /** That one, and those overtaken by a change that have not landed yet. */
   readonly #flights = new Set<Flight>();
   #replacements: MonotonicMs[] = [];
+  /** When an upstream last refused a token. Whatever ended that one (a new password, a revocation) has ended those that were stored before, too. */
+  #refusedAt = 0 as EpochMs;
   #timer: Timer | undefined;
   #isStarted = false;
   #isClosed = false;
 
-  constructor(account: Account, deps: TokenDependencies) {
+  constructor(account: Account, deps: AccountTokensDependencies) {
     this.#account = account;
     this.#deps = deps;
     this.#refresher = new Refresher(deps);
@@ -104,9 +128,18 @@ export class AccountTokens {
     if (held !== undefined && held.token.generation <= refused.generation) {
       this.#countReplacement();
       this.#state = refusedUpstream(this.#state, refused);
+      this.#refusedAt = this.#deps.clock.now();
       this.#schedule();
     }
     return this.accessToken();
+  }
+
+  /** Ask the endpoint now, whatever is in hand: somebody wants to know what comes back. @throws ProblemError */
+  async refresh(): Promise<AccessToken> {
+    const flight = this.#state.kind === 'refreshing' && this.#flight !== undefined ? this.#flight : this.#launch({ isForced: true });
+    const landing = await this.#await(flight, plus(this.#deps.clock.monotonic(), LONGEST_REFRESH));
+    if (landing.kind === 'problem') throw new ProblemError(landing.problem);
+    return landing.kind === 'token' ? landing.token : this.accessToken();
   }
 
   /** Get tokens ahead of need from now on, the first after `delay`. */
@@ -157,14 +190,15 @@ export class AccountTokens {
     await Promise.all([...this.#flights].map((flight) => this.#await(flight, deadline)));
   }
 
-  #launch(): Flight {
+  #launch({ isNewGrant = false, isForced = false }: LaunchOptions = {}): Flight {
     const account = this.#account;
     const { generation } = this.#state;
     const trouble = troubleOf(this.#state);
     const attempt: Attempt = {
       account,
       generation,
-      usesPrevious: trouble?.kind === 'reauth-required' && trouble.tries === 1,
+      usesPrevious: !isNewGrant && trouble?.kind === 'reauth-required' && trouble.tries === 1,
+      restoresSince: isForced ? NEVER : this.#refusedAt,
       isCurrent: () => isAwaited(this.#state, generation),
       isLineCurrent: () => isSameLine(account.auth, this.#account.auth),
       nextGeneration: (stored) => Math.max(this.#state.generation, stored) + 1,
@@ -189,6 +223,12 @@ export class AccountTokens {
   }
 
   #land(attempt: Attempt, outcome: Outcome, durationMs: DurationMs): Landing {
+    const landing = this.#settle(attempt, outcome, durationMs);
+    if (landing.kind !== 'ask-again') this.#deps.onChange?.(this.#account.name, this.describe());
+    return landing;
+  }
+
+  #settle(attempt: Attempt, outcome: Outcome, durationMs: DurationMs): Landing {
     if (!attempt.isCurrent() || outcome.kind === 'outdated') return { kind: 'ask-again' };
     const before = troubleOf(this.#state);
     if (outcome.kind === 'obtained') {
@@ -207,9 +247,10 @@ export class AccountTokens {
     const { clock } = this.#deps;
     let timer: Timer | undefined;
     const late = new Promise<Landing>((resolve) => {
+      const patience = milliseconds(Math.max(0, between(clock.monotonic(), deadline)));
       const cause = `${this.#account.name}: no token within ${LONGEST_WAIT / 1000} s`;
       const expire = (): void => resolve({ kind: 'problem', problem: problem('TOKEN_ENDPOINT_UNREACHABLE', cause) });
-      timer = clock.startTimer(milliseconds(Math.max(0, between(clock.monotonic(), deadline))), expire);
+      timer = clock.startTimer(patience, expire);
     });
     try {
       return await Promise.race([flight.landing, late]);
@@ -232,23 +273,37 @@ export class AccountTokens {
   #schedule(): void {
     this.#timer?.cancel();
     const next = wakeAt(this.#state);
-    if (next !== undefined) this.#wakeAfter(milliseconds(Math.max(0, between(this.#deps.clock.monotonic(), next))));
+    if (next === undefined) return;
+    const wait = milliseconds(Math.max(0, between(this.#deps.clock.monotonic(), next)));
+    if (wait > LOOK_EVERY && isUpToPerson(this.#state)) this.#wakeAfter(LOOK_EVERY, () => void this.#lookForNewGrant());
+    else this.#wakeAfter(wait);
   }
 
-  #wakeAfter(delay: DurationMs): void {
+  #wakeAfter(delay: DurationMs, action = () => this.#wake()): void {
     this.#timer?.cancel();
     if (!this.#isStarted || this.#isClosed) return;
-    const wake = (): void => {
-      if (this.#state.kind !== 'refreshing') this.#launch();
-    };
-    this.#timer = this.#deps.clock.startTimer(delay, wake, { isBackground: true });
+    this.#timer = this.#deps.clock.startTimer(delay, action, { isBackground: true });
+  }
+
+  #wake(): void {
+    if (this.#state.kind !== 'refreshing') this.#launch();
+  }
+
+  /** Never rejects. */
+  async #lookForNewGrant(): Promise<void> {
+    const before = this.#state;
+    const isThere = await this.#refresher.hasNews(this.#account);
+    if (this.#state !== before || !this.#isStarted || this.#isClosed) return; // Whatever happened meanwhile has set the timer.
+    if (!isThere) return this.#schedule();
+    this.#deps.log.info({ event: 'grant-found', account: this.#account.name }, 'another process has stored a new grant: trying it');
+    this.#launch({ isNewGrant: true });
   }
 
   #reportToken(token: AccessToken, isRestored: boolean, isRecovery: boolean, durationMs: DurationMs): void {
     const expiresInSeconds = Math.round(between(this.#deps.clock.now(), token.expiresAt) / 1000);
     const fields = { account: this.#account.name, generation: token.generation, expiresInSeconds, durationMs };
-    if (isRestored) this.#deps.log.info({ event: 'token-restored', ...fields }, 'a stored access token still lives');
-    else if (isRecovery) this.#deps.log.info({ event: 'token-recovered', ...fields }, 'access token obtained; the trouble is over');
+    if (isRecovery) this.#deps.log.info({ event: 'token-recovered', ...fields }, 'access token obtained; the trouble is over');
+    else if (isRestored) this.#deps.log.info({ event: 'token-restored', ...fields }, 'a stored access token still lives');
     else this.#deps.log.info({ event: 'token-obtained', ...fields }, 'access token obtained');
   }
 
@@ -268,5 +323,5 @@ export class AccountTokens {
 
 /** What a token is asked for with, besides that which decides what it is good for. */
 function credentials({ auth, provider }: Account): string {
-  return JSON.stringify([auth.clientSecret, provider.ca]);
+  return JSON.stringify([auth, provider.ca]);
 }

@@ -47,6 +47,10 @@ const REDIRECT = 'Entra admin centre > App registrations > Authentication: add h
 const CLOUD = 'Use the provider preset of the right cloud: microsoft365, microsoft365-gcc-high, microsoft365-dod or microsoft365-china.';
 const ASSERTION =
   'Check that the certificate or federated token belongs to this app registration, and that the clock of this machine is right.';
+const NEW_CERTIFICATE =
+  'Make a new certificate, upload it (App registrations > the app > Certificates & secrets), then replace the files under auth.certificate.';
+const FEDERATION =
+  'App registrations > the app > Certificates & secrets > Federated credentials: issuer and subject as in the token, audience api://AzureADTokenExchange.';
 const REQUEST =
   'Correct the setting that the cause names, under accounts[].auth or providers in postern.yaml; look for stray characters from copying.';
 const PERMISSION =
@@ -157,6 +161,15 @@ const ROWS: readonly Row[] = [
   ],
   [700027, 'config', 'the signature of the client assertion is not accepted', ASSERTION],
   [700024, 'config', 'the client assertion is outside its time of validity', ASSERTION],
+  [700021, 'config', 'the client assertion names another application', CLIENT_ID],
+  [700030, 'config', 'the certificate is not one that the application has registered', ASSERTION],
+  [1000502, 'config', 'the certificate that signed the client assertion has expired', NEW_CERTIFICATE],
+  [50013, 'config', 'the assertion is not accepted: signature, issuer or time', ASSERTION],
+  [50027, 'config', 'the assertion is not a valid JWT', ASSERTION],
+  [70021, 'config', 'no federated credential of the application fits the token of the platform', FEDERATION],
+  [700211, 'config', 'no federated credential of the application has the issuer of the token', FEDERATION],
+  [700212, 'config', 'no federated credential of the application has the audience of the token', FEDERATION],
+  [700213, 'config', 'no federated credential of the application has the subject of the token', FEDERATION],
   [90002, 'config', 'the tenant does not exist', TENANT],
   [50194, 'config', 'the application belongs to one tenant and /common was asked', TENANT],
   [9001023, 'config', 'the grant is not possible on /common or /consumers', TENANT],

@@ -2,28 +2,34 @@
  * Keeps each account's grant in a file of its own, encrypted, replaced whole.
  *
  * The directory has mode 0700 and the files 0600; looser permissions are put right with a warning. A file that cannot be decrypted stays as it
- * is: with the right key it is good again.
+ * is: with the right key it is good again. Where there are several keys any of them opens a grant, and the newest closes it at the next save.
  *
  * @packageDocumentation
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, lstat, mkdir, open } from 'node:fs/promises';
+import { chmod, type FileHandle, lstat, mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AccountName } from '../core/account.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { StoredGrant, TokenStore } from '../core/ports/token-store.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { type FileOperations, isErrno, removeStaleTemporaries, replaceFile } from '../platform/atomic-file.ts';
-import { deriveGrantKey, type GrantKey, openGrant, sealGrant } from './sealed-grant.ts';
+import type { KeyList, StateKeys } from '../platform/key-file.ts';
+import { systemClock } from '../platform/system-clock.ts';
+import { GrantLocks } from './grant-lock.ts';
+import { deriveGrantKey, type GrantKey, keyIdOf, openGrant, sealGrant, UnknownKeyError } from './sealed-grant.ts';
 
 /** What the store needs. */
 export interface FileTokenStoreOptions {
   /** Usually `tokens` in state.dir; created where it is missing. */
   readonly directory: string;
-  /** 32 octets: platform/key-file.ts. */
-  readonly masterKey: Uint8Array;
+  /** 32 octets, or all keys of a file that may change: platform/key-file.ts. */
+  readonly masterKey: Uint8Array | StateKeys;
   readonly log: Log;
+  /** For waiting until another process has finished. */
+  readonly clock?: Clock;
   /** To make steps fail in tests. */
   readonly operations?: FileOperations;
 }
@@ -33,12 +39,15 @@ const LARGEST_FILE = 1024 * 1024;
 
 export class FileTokenStore implements TokenStore {
   readonly #options: FileTokenStoreOptions;
-  readonly #key: GrantKey;
+  #keys: readonly [GrantKey, ...GrantKey[]];
+  readonly #locks: GrantLocks;
   #ready: Promise<void> | undefined;
 
   constructor(options: FileTokenStoreOptions) {
     this.#options = options;
-    this.#key = deriveGrantKey(options.masterKey);
+    const { masterKey } = options;
+    this.#keys = deriveAll(masterKey instanceof Uint8Array ? [masterKey] : masterKey.keys);
+    this.#locks = new GrantLocks(options.clock ?? systemClock, options.log);
   }
 
   async load(account: AccountName): Promise<StoredGrant | undefined> {
@@ -46,7 +55,7 @@ export class FileTokenStore implements TokenStore {
     return this.#explained(account, path, 'read', async () => {
       await this.#prepare();
       const content = await this.#read(path);
-      return content === undefined ? undefined : openGrant(account, content, this.#key);
+      return content === undefined ? undefined : this.#open(account, content);
     });
   }
 
@@ -55,7 +64,50 @@ export class FileTokenStore implements TokenStore {
     const { operations } = this.#options;
     await this.#explained(account, path, 'written', async () => {
       await this.#prepare();
-      await replaceFile(path, sealGrant(account, grant, this.#key), operations === undefined ? {} : { operations });
+      const [newest] = await this.#lookForNewerKey();
+      await replaceFile(path, sealGrant(account, grant, newest), operations === undefined ? {} : { operations });
+    });
+  }
+
+  async exclusively<Result>(account: AccountName, action: () => Promise<Result>): Promise<Result> {
+    const path = this.pathOf(account);
+    await this.#explained(account, path, 'locked', () => this.#prepare());
+    return this.#locks.hold(`${path}.lock`, `the tokens of ${account}`, action);
+  }
+
+  /**
+   * Encrypt an account's grant with the newest key, where it is not already. Waits for its turn, even where there is nothing yet: whoever writes
+   * the first grant of the account just now may not have seen the newest key.
+   *
+   * @returns True where it was encrypted anew.
+   * @throws ProblemError as {@link load} and {@link save}; what is there stays as it is.
+   */
+  async reseal(account: AccountName): Promise<boolean> {
+    return this.exclusively(account, async () => {
+      const grant = await this.load(account);
+      if (grant === undefined) return false;
+      const content = await this.#explained(account, this.pathOf(account), 'read', () => this.#read(this.pathOf(account)));
+      if (content !== undefined && keyIdOf(content) === (await this.#lookForNewerKey())[0].id) return false;
+      await this.save(account, grant);
+      return true;
+    });
+  }
+
+  /**
+   * The grant files of all accounts, configured or not, with the id of the key that each is encrypted with; undefined for one that is damaged.
+   *
+   * @throws ProblemError `TOKEN_STORE_FAILED`
+   */
+  async keysInUse(): Promise<ReadonlyMap<string, string | undefined>> {
+    const { directory } = this.#options;
+    return this.#explained('all accounts', directory, 'listed', async () => {
+      await this.#prepare();
+      const inUse = new Map<string, string | undefined>();
+      for (const name of (await readdir(directory)).filter((each) => each.endsWith('.grant'))) {
+        const content = await this.#read(join(directory, name));
+        if (content !== undefined) inUse.set(join(directory, name), keyIdIn(content));
+      }
+      return inUse;
     });
   }
 
@@ -67,6 +119,31 @@ export class FileTokenStore implements TokenStore {
       .slice(0, 32);
     const digest = createHash('sha256').update(account, 'utf8').digest('hex').slice(0, 16);
     return join(this.#options.directory, `${readable}.${digest}.grant`);
+  }
+
+  async #open(account: AccountName, content: Uint8Array): Promise<StoredGrant> {
+    try {
+      return openGrant(account, content, this.#keys);
+    } catch (error) {
+      if (!(error instanceof UnknownKeyError)) throw error;
+      return openGrant(account, content, await this.#lookForNewerKey());
+    }
+  }
+
+  /** `postern rotate-key` may have run since we last looked. A key file that cannot be read now must not keep a rotated token from being saved. */
+  async #lookForNewerKey(): Promise<readonly [GrantKey, ...GrantKey[]]> {
+    const { masterKey, log } = this.#options;
+    if (masterKey instanceof Uint8Array) return this.#keys;
+    try {
+      this.#keys = deriveAll(await masterKey.reread());
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      log.warn(
+        { event: 'key-file-unreadable', problem: error.problem },
+        'the key file cannot be read now; going on with the key known before',
+      );
+    }
+    return this.#keys;
   }
 
   /** Once; again after a failure, since the operator may have put it right. */
@@ -128,6 +205,19 @@ export class FileTokenStore implements TokenStore {
         cause: error,
       });
     }
+  }
+}
+
+const deriveAll = ([newest, ...older]: KeyList): readonly [GrantKey, ...GrantKey[]] => [
+  deriveGrantKey(newest),
+  ...older.map(deriveGrantKey),
+];
+
+function keyIdIn(content: Uint8Array): string | undefined {
+  try {
+    return keyIdOf(content);
+  } catch {
+    return undefined; // Damaged: no key opens it.
   }
 }
 

@@ -10,22 +10,23 @@
  */
 import { createHash } from 'node:crypto';
 import type { Account, AuthSettings } from '../core/account.ts';
+import type { EpochMs } from '../core/clock.ts';
 import type { StoredGrant } from '../core/ports/token-store.ts';
-import { configuredSeed, requestedScopes } from './grants/grants.ts';
+import { configuredSeed, identityOf, requestedScopes } from './grants/grants.ts';
 
 /** The refresh tokens of one line. Empty for grants that have none. */
-export type RefreshLine = Pick<StoredGrant, 'refreshToken' | 'previousRefreshToken' | 'seedDigest'>;
+export type RefreshLine = Pick<StoredGrant, 'refreshToken' | 'previousRefreshToken' | 'seedDigest' | 'refreshTokenSince'>;
 
 /** Stands for the configured seed; undefined where the configuration gives none. */
 export function seedDigest(auth: AuthSettings): string | undefined {
-  const seed = configuredSeed(auth);
-  return seed === undefined ? undefined : digest([auth.clientId, seed]);
+  if (auth.grant !== 'refresh_token' || auth.refreshToken === undefined) return undefined;
+  return digest([auth.clientId, auth.refreshToken]);
 }
 
 /** Stands for everything that decides what an access token is good for. An access token is not used with other settings. */
 export function settingsDigest(account: Account): string {
   const { auth, provider, mailbox } = account;
-  return digest([auth.grant, auth.tenant, auth.clientId, provider.tokenUrl, mailbox, seedDigest(auth), ...requestedScopes(account)]);
+  return digest([auth.grant, ...identityOf(auth), provider.tokenUrl, mailbox, seedDigest(auth), ...requestedScopes(account)]);
 }
 
 /** The line to go on with. */
@@ -41,12 +42,13 @@ export function resumeLine(auth: AuthSettings, stored: StoredGrant | undefined):
  *
  * @param used - The refresh token that was sent.
  * @param returned - The one that came back, if any.
+ * @param now - When it came.
  */
-export function rotateLine(line: RefreshLine, used: string | undefined, returned: string | undefined): RefreshLine {
+export function rotateLine(line: RefreshLine, used: string | undefined, returned: string | undefined, now: EpochMs): RefreshLine {
   const newest = returned ?? used ?? line.refreshToken;
   if (newest === undefined || newest === line.refreshToken) return line;
   const previous = used === undefined || used === newest ? line.refreshToken : used;
-  return { ...line, refreshToken: newest, ...(previous === undefined ? {} : { previousRefreshToken: previous }) };
+  return { ...line, refreshToken: newest, refreshTokenSince: now, ...(previous === undefined ? {} : { previousRefreshToken: previous }) };
 }
 
 /** True where tokens obtained with `before` go on being the newest of their line with `after`. A seed that was removed changes nothing. */
@@ -55,11 +57,12 @@ export function isSameLine(before: AuthSettings, after: AuthSettings): boolean {
   return wanted === undefined || wanted === seedDigest(before);
 }
 
-function linePart({ refreshToken, previousRefreshToken, seedDigest: origin }: StoredGrant): RefreshLine {
+function linePart({ refreshToken, previousRefreshToken, seedDigest: origin, refreshTokenSince }: StoredGrant): RefreshLine {
   return {
     ...(refreshToken === undefined ? {} : { refreshToken }),
     ...(previousRefreshToken === undefined ? {} : { previousRefreshToken }),
     ...(origin === undefined ? {} : { seedDigest: origin }),
+    ...(refreshTokenSince === undefined ? {} : { refreshTokenSince }),
   };
 }
 

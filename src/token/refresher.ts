@@ -1,6 +1,6 @@
 /**
  * One try to get an access token: from the store where a living one is kept, else from the token endpoint; and whatever comes back is kept
- * before it is used.
+ * before it is used. From loading a refresh token to keeping its successor no other process may use it (`TokenStore.exclusively`).
  *
  * A provider that rotates refresh tokens may kill the old one with its answer. So a new one is durable before the access token that came with it is
  * handed out. Where saving fails, the new one stays in memory as overdue: each later try first saves it, and until that has succeeded nothing is
@@ -9,7 +9,7 @@
  * @packageDocumentation
  */
 import type { Account } from '../core/account.ts';
-import { between, plus } from '../core/clock.ts';
+import { between, type EpochMs, plus } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log, Redactor } from '../core/ports/log.ts';
 import type { Random } from '../core/ports/random.ts';
@@ -39,6 +39,8 @@ export interface Attempt {
   readonly generation: number;
   /** Send the refresh token before the newest, which the provider has refused. */
   readonly usesPrevious: boolean;
+  /** Stored access tokens that are older are not used. */
+  readonly restoresSince: EpochMs;
   /** False once the account or a secret of it has changed: the access token must not be used. */
   isCurrent(): boolean;
   /** False once another seed was configured: nothing of the outcome may be kept. */
@@ -58,7 +60,17 @@ export type Outcome =
 interface Overdue {
   readonly account: Account;
   readonly grant: StoredGrant;
+  /** Generation of the stored grant that it is to replace. */
+  readonly replaces: number | undefined;
   readonly held?: HeldToken;
+}
+
+/** What an answer makes of the stored grant. */
+interface Next {
+  readonly line: RefreshLine;
+  readonly generation: number;
+  /** Generation of the stored grant; undefined where there is none. */
+  readonly replaces: number | undefined;
 }
 
 const OUTDATED: Outcome = { kind: 'outdated' };
@@ -67,6 +79,10 @@ const OUTDATED: Outcome = { kind: 'outdated' };
 export class Refresher {
   readonly #deps: TokenDependencies;
   #overdue: Overdue | undefined;
+  /** Generation of what the store held when we last looked. */
+  #seen: number | undefined;
+  /** Generation of what we stored last. */
+  #written: number | undefined;
   /** Writes of one account come one after another, so that an older one cannot land last. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -76,32 +92,59 @@ export class Refresher {
 
   /** Tries of one line must not overlap: a refresh token that is sent twice may count as stolen. Never rejects. */
   async run(attempt: Attempt): Promise<Outcome> {
+    const { name } = attempt.account;
     try {
-      const overdue = await this.#saveOverdue(attempt);
-      if (overdue !== undefined) return { kind: 'obtained', held: overdue, isRestored: false };
-      const stored = await this.#load(attempt.account);
-      const restored = this.#restore(attempt, stored);
+      // Looking needs no lock: a start with a living token is as good on a full disk.
+      const restored = this.#overdue === undefined ? this.#restore(attempt, await this.#load(attempt.account)) : undefined;
       if (restored !== undefined) return { kind: 'obtained', held: restored, isRestored: true };
-      return await this.#ask(attempt, stored);
+      return await this.#deps.store.exclusively(name, async () => this.#renew(attempt));
     } catch (error) {
       return { kind: 'failed', verdict: verdictOnError(error) };
     }
+  }
+
+  /** True where the store holds another grant than when this account last looked: another process has put it there. Never rejects. */
+  async hasNews(account: Account): Promise<boolean> {
+    try {
+      const stored = await this.#deps.store.load(account.name);
+      return stored !== undefined && stored.generation !== this.#seen;
+    } catch {
+      return false; // Looked at in passing: the next try meets the same trouble and reports it.
+    }
+  }
+
+  async #renew(attempt: Attempt): Promise<Outcome> {
+    const overdue = await this.#saveOverdue(attempt);
+    if (overdue !== undefined) return { kind: 'obtained', held: overdue, isRestored: false };
+    if (!attempt.isCurrent()) return OUTDATED; // The account changed while another process had the lock.
+    const stored = await this.#load(attempt.account);
+    const restored = this.#restore(attempt, stored);
+    if (restored !== undefined) return { kind: 'obtained', held: restored, isRestored: true };
+    return this.#ask(attempt, stored);
   }
 
   /** @returns The access token that came with the overdue grant, where it can still be used. */
   async #saveOverdue(attempt: Attempt): Promise<HeldToken | undefined> {
     const overdue = this.#overdue;
     if (overdue === undefined) return undefined;
-    if (isSameLine(overdue.account.auth, attempt.account.auth)) {
-      await this.#write(attempt, overdue.grant);
-    }
+    const isWanted = isSameLine(overdue.account.auth, attempt.account.auth) && !(await this.#isOvertaken(overdue));
+    if (isWanted) await this.#write(attempt, overdue.grant);
     this.#overdue = undefined;
-    const isUsable = overdue.grant.accessToken?.settingsDigest === settingsDigest(attempt.account) && isLiving(overdue.held, this.#now());
-    return isUsable ? overdue.held : undefined;
+    const isUsable = isWanted && overdue.grant.accessToken?.settingsDigest === settingsDigest(attempt.account);
+    return isUsable && isLiving(overdue.held, this.#now()) ? overdue.held : undefined;
+  }
+
+  /** True where another process has stored something since: the line goes on from there. */
+  async #isOvertaken({ account, grant, replaces }: Overdue): Promise<boolean> {
+    const stored = await this.#load(account);
+    // Not another's: a save of ours that failed in its last step only, or one of a line that has ended since.
+    const isOurs = stored?.refreshToken === grant.refreshToken || stored?.generation === this.#written;
+    return stored?.generation !== replaces && !isOurs;
   }
 
   async #load(account: Account): Promise<StoredGrant | undefined> {
     const stored = await this.#deps.store.load(account.name);
+    this.#seen = stored?.generation;
     for (const secret of [stored?.refreshToken, stored?.previousRefreshToken, stored?.accessToken?.value]) this.#redact(secret);
     return stored;
   }
@@ -110,6 +153,7 @@ export class Refresher {
   #restore(attempt: Attempt, stored: StoredGrant | undefined): HeldToken | undefined {
     const now = this.#now();
     if (stored?.accessToken === undefined || stored.generation <= attempt.generation) return undefined;
+    if (stored.savedAt < attempt.restoresSince) return undefined;
     if (stored.accessToken.settingsDigest !== settingsDigest(attempt.account)) return undefined;
     if (stored.savedAt > now.wall) return undefined; // The clock was set back since: nobody knows how long the token lives.
     const { value, expiresAt } = stored.accessToken;
@@ -130,18 +174,22 @@ export class Refresher {
     const returned = 'refreshToken' in answer ? answer.refreshToken : undefined;
     this.#redact(used);
     this.#redact(returned);
-    const rotated = rotateLine(line, used, returned);
-    const generation = attempt.nextGeneration(stored?.generation ?? 0);
-    if (answer.kind === 'granted') return this.#keep(attempt, rotated, generation, since, answer);
-    if (returned !== undefined) await this.#keepLine(attempt, rotated, generation);
+    const next: Next = {
+      line: rotateLine(line, used, returned, this.#now().wall),
+      generation: attempt.nextGeneration(stored?.generation ?? 0),
+      replaces: stored?.generation,
+    };
+    if (answer.kind === 'granted') return this.#keep(attempt, next, since, answer);
+    if (returned !== undefined) await this.#keepLine(attempt, next);
     return { kind: 'failed', verdict: verdictOn(answer) };
   }
 
-  async #keep(attempt: Attempt, line: RefreshLine, generation: number, since: Moment, answer: GrantedTokens): Promise<Outcome> {
+  async #keep(attempt: Attempt, next: Next, since: Moment, answer: GrantedTokens): Promise<Outcome> {
+    const { line, generation, replaces } = next;
     this.#redact(answer.accessToken);
     if (!attempt.isCurrent()) {
       // Obtained with settings that are no more; but the refresh token is the newest of the line all the same.
-      if (answer.refreshToken !== undefined) await this.#keepLine(attempt, line, generation);
+      if (answer.refreshToken !== undefined) await this.#keepLine(attempt, next);
       return OUTDATED;
     }
     const token = { value: answer.accessToken, expiresAt: plus(since.wall, answer.expiresIn), generation };
@@ -152,7 +200,7 @@ export class Refresher {
       await this.#write(attempt, grant);
     } catch (error) {
       if (answer.refreshToken !== undefined) {
-        this.#overdue = { account: attempt.account, grant, held };
+        this.#overdue = { account: attempt.account, grant, replaces, held };
         throw error;
       }
       // No refresh token changed: a restart would cost one request more, and nothing else.
@@ -163,12 +211,12 @@ export class Refresher {
   }
 
   /** Keep a new refresh token whose access token cannot be used. */
-  async #keepLine(attempt: Attempt, line: RefreshLine, generation: number): Promise<void> {
+  async #keepLine(attempt: Attempt, { line, generation, replaces }: Next): Promise<void> {
     const grant: StoredGrant = { ...line, generation, savedAt: this.#now().wall };
     try {
       await this.#write(attempt, grant);
     } catch (error) {
-      this.#overdue = { account: attempt.account, grant };
+      this.#overdue = { account: attempt.account, grant, replaces };
       throw error;
     }
   }
@@ -176,7 +224,10 @@ export class Refresher {
   /** Resolves once the grant is durable, or without doing anything where its line has ended. */
   async #write(attempt: Attempt, grant: StoredGrant): Promise<void> {
     const write = this.#writing.then(async () => {
-      if (attempt.isLineCurrent()) await this.#deps.store.save(attempt.account.name, grant);
+      if (!attempt.isLineCurrent()) return;
+      await this.#deps.store.save(attempt.account.name, grant);
+      this.#seen = grant.generation;
+      this.#written = grant.generation;
     });
     this.#writing = write.catch(() => undefined); // Whoever asked for this write hears of its failure.
     return write;

@@ -26,6 +26,14 @@ export interface GrantKey {
   readonly id: string;
 }
 
+/** None of the keys at hand fits; whether the content is good cannot be told. */
+export class UnknownKeyError extends Error {
+  override readonly name = 'UnknownKeyError';
+}
+
+/** Which key a grant was encrypted with. @throws Error as {@link openGrant} where that cannot be told. */
+export const keyIdOf = (content: Uint8Array): string => readEnvelope(content).keyId;
+
 /** @param masterKey - 32 octets, as platform/key-file.ts reads them. */
 export function deriveGrantKey(masterKey: Uint8Array): GrantKey {
   const derive = (purpose: string, length: number): Buffer =>
@@ -53,11 +61,15 @@ export function sealGrant(account: AccountName, grant: StoredGrant, key: GrantKe
 /**
  * Decrypt what {@link sealGrant} made.
  *
- * @throws Error whose message says in operator's words what is wrong.
+ * @param keys - All that it may have been written with.
+ * @throws Error whose message says in operator's words what is wrong; UnknownKeyError where it was written with none of the keys.
  */
-export function openGrant(account: AccountName, content: Uint8Array, key: GrantKey): StoredGrant {
+export function openGrant(account: AccountName, content: Uint8Array, keys: readonly GrantKey[]): StoredGrant {
   const envelope = readEnvelope(content);
-  if (envelope.keyId !== key.id) throw new Error(`it was written with another key (id ${envelope.keyId}, ours is ${key.id})`);
+  const key = keys.find(({ id }) => id === envelope.keyId);
+  if (key === undefined) {
+    throw new UnknownKeyError(`it was written with another key (id ${envelope.keyId}, ours is ${keys.map(({ id }) => id).join(', ')})`);
+  }
   let clear: string;
   try {
     const decipher = createDecipheriv(CIPHER, key.secret, envelope.nonce, { authTagLength: TAG_LENGTH });
@@ -109,6 +121,7 @@ function readGrant(fields: Record<string, unknown>): StoredGrant {
     ...readAccessToken(fields['accessToken']),
     generation,
     savedAt: savedAt as EpochMs,
+    ...(typeof fields['refreshTokenSince'] === 'number' ? { refreshTokenSince: fields['refreshTokenSince'] as EpochMs } : {}),
   };
 }
 

@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import type { Account } from '../core/account.ts';
+import type { Account, AuthSettings } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Problem } from '../core/problem.ts';
 
@@ -24,11 +24,15 @@ export interface GrantedTokens {
   readonly expiresIn: DurationMs;
   /** Present where the endpoint sent one: it takes the place of the one that was used. */
   readonly refreshToken?: string;
+  /** Present where somebody signed in and the scope `openid` was asked for. Not verified. */
+  readonly idToken?: string;
 }
 
 /** The endpoint understood and said no (RFC 6749 §5.2, with the fields that Entra adds). */
 export interface TokenRefusal {
   readonly kind: 'refused';
+  /** Where nobody can sign in again; absent for a refresh token. */
+  readonly grant?: Exclude<AuthSettings['grant'], 'refresh_token'>;
   readonly httpStatus: number;
   readonly error: string;
   readonly suberror?: string;
@@ -50,12 +54,12 @@ export type TokenFailure =
   | { readonly kind: 'busy'; readonly cause: string; readonly retryAfter?: DurationMs }
   /** Not a token response. A refresh token that came with it must be kept: the one that was used may be dead. */
   | { readonly kind: 'nonsense'; readonly cause: string; readonly retryAfter?: DurationMs; readonly refreshToken?: string }
-  /** Cannot be asked as configured; nothing was sent. */
-  | { readonly kind: 'unaskable'; readonly problem: Problem };
+  /** Explained where it arose: settings, a file, a program. Whether the problem heals by itself decides about the next try. */
+  | { readonly kind: 'problem'; readonly problem: Problem };
 
 export type TokenAnswer = GrantedTokens | TokenFailure;
 
-/** Implementations: token/token-endpoint.ts; test/support/scripted-token-endpoint.ts. */
+/** Implementations: token/token-router.ts, which knows the others; test/support/scripted-token-endpoint.ts. */
 export interface TokenEndpoint {
   /** Ask once; no retry. Answers within 30 s. Never throws for what a network or server can do. */
   request(request: TokenRequest): Promise<TokenAnswer>;

@@ -1,220 +1,89 @@
 /**
- * Asks a token endpoint over HTTPS: one form POST, bounded in time and size, no redirect, no retry.
- *
- * undici's own limits do not bound a body that drips (its timeout begins anew with each byte) and by default it keeps 200 MB of a hostile
- * one in memory, so a deadline over everything and a size limit stand here. Connections come from the dialer of the whole program: TLS 1.2 or newer,
- * always verified. undici is loaded with the first request, since a start with a living token needs none.
- *
- * Sources: RFC 6749 §3.2 (POST, TLS required), §5; RFC 8252 §8.3 (loopback without TLS).
+ * Asks a token endpoint: one form POST (RFC 6749 §3.2).
  *
  * @packageDocumentation
  */
-import { isIPv4, type Socket } from 'node:net';
-import type { Agent, buildConnector, Dispatcher } from 'undici';
-import { type DurationMs, seconds } from '../core/clock.ts';
-import { mebibytes } from '../core/octets.ts';
+import type { DurationMs } from '../core/clock.ts';
+import { kibibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import { problem } from '../core/problem.ts';
-import { type Dial, dial as systemDial } from '../platform/dial.ts';
-import { DialError, errorCode } from '../platform/dial-error.ts';
-import { tokenForm } from './grants/grants.ts';
-import type { TokenForm } from './grants/token-form.ts';
+import type { Random } from '../core/ports/random.ts';
+import { ProblemError, problem } from '../core/problem.ts';
+import type { Dial } from '../platform/dial.ts';
+import { readSmallFile } from '../platform/small-file.ts';
+import { systemRandom } from '../platform/system-random.ts';
+import { type FormAuth, tokenForm } from './grants/grants.ts';
+import type { FormContext, TokenForm } from './grants/token-form.ts';
 import type { TokenAnswer, TokenEndpoint, TokenRequest } from './token-answer.ts';
+import { askableUrl, TokenHttp, withoutQuery } from './token-http.ts';
 import { readTokenResponse } from './token-response.ts';
 
 /** What the endpoint needs. */
 export interface HttpTokenEndpointOptions {
   readonly clock: Clock;
+  readonly random?: Random;
   readonly dial?: Dial;
   /** For everything: connect, request, the whole body. */
   readonly deadline?: DurationMs;
 }
 
-const DEADLINE = seconds(30);
-const CONNECT_DEADLINE = seconds(10);
-const LARGEST_BODY = mebibytes(1);
-/** Servers close idle connections without a word; a request on one that is being closed would fail. */
-const LONGEST_IDLE = seconds(20);
-/** Per host. More than this many accounts refresh at once only after a long outage. */
-const MOST_CONNECTIONS = 16;
+/** Federated tokens have one to three kilobytes. */
+const LARGEST_FILE = kibibytes(64);
 
+/** For grants that post a form to the provider's token URL. */
 export class HttpTokenEndpoint implements TokenEndpoint {
   readonly #clock: Clock;
-  readonly #dial: Dial;
-  readonly #deadline: DurationMs;
-  /** One per additional CA. */
-  readonly #agents = new Map<string, Promise<Agent>>();
+  readonly #random: Random;
+  readonly #http: TokenHttp;
 
-  constructor({ clock, dial = systemDial, deadline = DEADLINE }: HttpTokenEndpointOptions) {
-    this.#clock = clock;
-    this.#dial = dial;
-    this.#deadline = deadline;
+  constructor({ random = systemRandom, ...http }: HttpTokenEndpointOptions) {
+    this.#clock = http.clock;
+    this.#random = random;
+    this.#http = new TokenHttp(http);
   }
 
-  async request({ account, refreshToken }: TokenRequest): Promise<TokenAnswer> {
-    const url = askableUrl(account.provider.tokenUrl);
+  async request(request: TokenRequest): Promise<TokenAnswer> {
+    const { provider, auth } = request.account;
+    const url = askableUrl(provider.tokenUrl);
     if (url === undefined) {
-      const cause = `the token URL ${withoutQuery(account.provider.tokenUrl)} is not https:// (http:// is taken on loopback only); nothing was sent`;
+      const cause = `the token URL ${withoutQuery(provider.tokenUrl)} is not https:// (http:// is taken on loopback only); nothing was sent`;
       return {
-        kind: 'unaskable',
+        kind: 'problem',
         problem: problem('TOKEN_MISCONFIGURED', cause, { remedy: 'Correct providers.NAME.tokenUrl in postern.yaml.' }),
       };
     }
-    const form = tokenForm(account, refreshToken);
+    let form: TokenForm;
     try {
-      return await this.#withinDeadline(url, (signal) => this.#post(url, form, account.provider.ca, signal));
+      form = await tokenForm(request.account, formAuth(request), request.refreshToken, this.#context());
     } catch (error) {
-      return describeFailure(url.host, error);
+      if (error instanceof ProblemError) return { kind: 'problem', problem: error.problem };
+      throw error;
     }
+    const answer = await this.#post(url, form, provider.ca);
+    // What a refusal means depends on whether somebody could sign in again.
+    return answer.kind === 'refused' && auth.grant !== 'refresh_token' ? { ...answer, grant: auth.grant } : answer;
   }
 
   async close(): Promise<void> {
-    const agents = [...this.#agents.values()];
-    this.#agents.clear();
-    await Promise.all(agents.map(async (agent) => (await agent).destroy()));
+    await this.#http.close();
   }
 
-  async #post(url: URL, form: TokenForm, ca: string | undefined, signal: AbortSignal): Promise<TokenAnswer> {
-    const agent = await this.#agentFor(ca);
-    const response = await agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: 'POST',
-      signal,
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded',
-        accept: 'application/json',
-        // A compressed body could grow beyond the limit when unpacked.
-        'accept-encoding': 'identity',
-        'user-agent': 'postern',
-      },
-      body: new URLSearchParams(form.parameters).toString(),
-    });
-    const { statusCode, headers } = response;
-    const seen = {
-      status: statusCode,
-      host: url.host,
-      contentType: single(headers['content-type']),
-      retryAfter: single(headers['retry-after']),
-      body: await readBody(response.body),
-    };
-    return readTokenResponse(seen, this.#clock.now(), form.secrets);
+  async #post(url: URL, { parameters, secrets }: TokenForm, ca: string | undefined): Promise<TokenAnswer> {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams(parameters).toString();
+    const response = await this.#http.request({ url, method: 'POST', headers, body, ca });
+    return 'kind' in response ? response : readTokenResponse(response, this.#clock.now(), secrets);
   }
 
-  /** undici hears the signal only once it has a connection; so the deadline is also kept beside it. */
-  async #withinDeadline<Result>(url: URL, action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const controller = new AbortController();
-    let expire: (reason: Error) => void = () => {};
-    const expired = new Promise<never>((_resolve, reject) => {
-      expire = reject;
-    });
-    const timer = this.#clock.startTimer(this.#deadline, () => {
-      const reason = new DialError('timeout', `${url.host}: no complete answer within ${this.#deadline / 1000} s`);
-      controller.abort(reason);
-      expire(reason);
-    });
-    try {
-      return await Promise.race([action(controller.signal), expired]);
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  async #agentFor(ca: string | undefined): Promise<Agent> {
-    const key = ca ?? '';
-    const known = this.#agents.get(key) ?? this.#makeAgent(ca);
-    this.#agents.set(key, known);
-    return known;
-  }
-
-  async #makeAgent(ca: string | undefined): Promise<Agent> {
-    const { Agent: UndiciAgent } = await import('undici');
-    return new UndiciAgent({
-      connections: MOST_CONNECTIONS,
-      keepAliveTimeout: seconds(4),
-      keepAliveMaxTimeout: LONGEST_IDLE,
-      headersTimeout: this.#deadline,
-      bodyTimeout: this.#deadline,
-      maxResponseSize: LARGEST_BODY,
-      connect: (target, callback) => void this.#connect(target, ca, callback),
-    });
-  }
-
-  /** undici's connections come from our dialer. */
-  async #connect(target: buildConnector.Options, ca: string | undefined, callback: buildConnector.Callback): Promise<void> {
-    const isTls = target.protocol === 'https:';
-    let socket: Socket;
-    try {
-      socket = await this.#dial({
-        host: target.hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: target.port === '' ? (isTls ? 443 : 80) : Number(target.port),
-        tls: isTls ? 'implicit' : 'none',
-        ca,
-        deadline: CONNECT_DEADLINE,
-        clock: this.#clock,
-      });
-    } catch (error) {
-      callback(error instanceof Error ? error : new Error(String(error)), null);
-      return;
-    }
-    callback(null, socket);
+  #context(): FormContext {
+    return { now: this.#clock.now(), random: this.#random, readFile: (path) => readSmallFile(path, LARGEST_FILE) };
   }
 }
 
-/** https, or http to this machine itself: a refresh token must not cross a network in the clear. */
-function askableUrl(text: string): URL | undefined {
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  if (url.username !== '' || url.password !== '') return undefined;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)) ? url : undefined;
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'));
-}
-
-/** A URL as it may be shown: credentials and parameters are nobody's business. */
-function withoutQuery(text: string): string {
-  return text.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
-}
-
-async function readBody(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk as Buffer); // Bounded by maxResponseSize.
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function single(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
-}
-
-const CERTIFICATE_REMEDY =
-  'If a firewall inspects TLS, exempt the host or name its CA in providers.NAME.caFile; else the host is not the one it claims to be.';
-
-/** What an error of undici or the dialer means. */
-function describeFailure(host: string, error: unknown): TokenAnswer {
-  if (error instanceof DialError) {
-    const remedy = error.failure === 'certificate' || error.failure === 'tls' ? { remedy: CERTIFICATE_REMEDY } : {};
-    return { kind: 'unreachable', cause: error.message, ...remedy };
-  }
-  if (error instanceof Error && error.name === 'HTTPParserError') return { kind: 'nonsense', cause: `${host} does not speak HTTP` };
-  const code = errorCode(error);
-  switch (code) {
-    case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
-      return { kind: 'nonsense', cause: `${host} sent more than 1 MB, which no token response is` };
-    case 'UND_ERR_HEADERS_OVERFLOW':
-      return { kind: 'nonsense', cause: `${host} sent too many header fields` };
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UND_ERR_BODY_TIMEOUT':
-      return { kind: 'unreachable', cause: `${host}: no complete answer in time` };
-    case 'UND_ERR_SOCKET':
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return { kind: 'unreachable', cause: `${host} closed the connection before its answer was complete (${code})` };
-    case 'UND_ERR_DESTROYED':
-    case 'UND_ERR_CLOSED':
-      return { kind: 'unreachable', cause: `${host} was not asked: Postern is stopping` };
-    default:
-      return { kind: 'unreachable', cause: `${host}: the request failed (${code === '' ? 'unknown error' : code})` };
-  }
+function formAuth({ account: { auth, name } }: TokenRequest): FormAuth {
+  const isForm =
+    auth.grant === 'refresh_token' ||
+    auth.grant === 'service_account' ||
+    (auth.grant === 'client_credentials' && auth.managedIdentity !== true);
+  if (!isForm) throw new Error(`account ${name}: grant ${auth.grant} posts no form`);
+  return auth;
 }

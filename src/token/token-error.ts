@@ -12,6 +12,7 @@
  */
 import { type Problem, type ProblemCode, problem } from '../core/problem.ts';
 import { ENTRA_ERRORS, type EntraError, type TokenErrorClass } from './entra-errors.ts';
+import { GOOGLE_ERRORS, UNEXPLAINED_BY_GOOGLE } from './google-errors.ts';
 import type { TokenRefusal } from './token-answer.ts';
 
 /** The verdict on a refusal. */
@@ -27,6 +28,8 @@ type Rule = Readonly<EntraError>;
 const SIGN_IN = 'Sign in as the mailbox and store the new refresh token: postern login ACCOUNT (or replace the refreshToken secret).';
 const SETTINGS =
   'Compare clientId, clientSecret, tenant and scopes under accounts[].auth with the app registration. The refresh token stays good.';
+const APPLICATION =
+  'An administrator has to consent: Entra admin centre > App registrations > the app > API permissions > Grant admin consent.';
 const ADMINISTRATOR =
   'Ask the administrator of the organisation to look up the trace id in the sign-in logs and to allow this application.';
 const WAIT = 'Nothing: Postern waits and tries again. The account is not marked bad.';
@@ -100,26 +103,36 @@ const PROBLEM_CODES: Readonly<Record<TokenErrorClass, ProblemCode>> = {
 /** The fields that {@link classifyTokenError} looks at. */
 export type TokenErrorFields = Pick<
   TokenRefusal,
-  'error' | 'suberror' | 'errorCodes' | 'httpStatus' | 'traceId' | 'correlationId' | 'description'
+  'grant' | 'error' | 'suberror' | 'errorCodes' | 'httpStatus' | 'traceId' | 'correlationId' | 'description'
 >;
 
 /** Decide what a refusal means. */
 export function classifyTokenError(fields: TokenErrorFields): TokenError {
-  const rule = findRule(fields);
+  const found = findRule(fields);
+  const rule = found.class === 'reauth' && fields.grant !== undefined ? withoutPerson(found) : found;
   const isCertain = rule !== UNKNOWN_GRANT;
   // An unknown text may be all there is to go by; a known cause says it better and names nobody.
-  const hint =
-    (rule === UNKNOWN || rule === UNKNOWN_GRANT) && fields.description !== undefined ? `: ${fields.description.slice(0, 200)}` : '';
+  const isVague = found === UNKNOWN || found === UNKNOWN_GRANT || found === UNEXPLAINED_BY_GOOGLE;
+  const hint = isVague && fields.description !== undefined ? `: ${fields.description.slice(0, 200)}` : '';
   const cause = `${rule.cause}${hint} [${describeFields(fields)}]`;
   return { class: rule.class, isCertain, problem: problem(PROBLEM_CODES[rule.class], cause, { remedy: rule.remedy }) };
 }
 
-function findRule({ error, suberror, errorCodes, httpStatus }: TokenErrorFields): Rule {
+/** Nobody has signed in, so nobody can again: the application itself was refused. */
+function withoutPerson(rule: Rule): Rule {
+  const cause = rule === UNKNOWN_GRANT ? 'the application is not accepted' : rule.cause;
+  return { class: 'config', cause, remedy: `${APPLICATION} ${SETTINGS}` };
+}
+
+function findRule(fields: TokenErrorFields): Rule {
+  const { error, suberror, errorCodes, httpStatus } = fields;
   const hint = errorCodes.map((code) => ENTRA_ERRORS.get(code)).find((row) => row !== undefined);
   if (hint?.class === 'loop') return hint;
   const byError = Object.hasOwn(BY_ERROR, error) ? BY_ERROR[error] : undefined;
   if (byError?.class === 'transient') return hint?.class === 'transient' ? hint : byError;
   if (httpStatus === 429 || httpStatus >= 500) return hint?.class === 'transient' ? hint : BUSY;
+  const google = fields.grant === 'service_account' ? findGoogleRule(fields) : undefined;
+  if (google !== undefined) return google;
   const interaction = ownValue(INTERACTION_SUBERRORS, suberror) ?? ownValue(INTERACTION, error);
   if (interaction !== undefined) {
     // A policy block comes with `message_only` too: signing in again would not help.
@@ -127,6 +140,10 @@ function findRule({ error, suberror, errorCodes, httpStatus }: TokenErrorFields)
   }
   if (hint !== undefined) return hint;
   return error === 'invalid_grant' ? UNKNOWN_GRANT : (byError ?? UNKNOWN);
+}
+
+function findGoogleRule({ error, description = '' }: TokenErrorFields): Rule | undefined {
+  return GOOGLE_ERRORS.find((row) => row.error === error && row.text?.test(description) !== false);
 }
 
 /** Names come from outside: `__proto__` is not a row. */

@@ -1,19 +1,19 @@
 /**
  * The access tokens of all accounts.
  *
- * Each account is on its own ({@link ./account-tokens.ts}): no token, trouble or wait of one touches another.
+ * Each account is on its own ({@link ./account-tokens.ts}): no token, trouble or wait of one touches another. Accounts that sign in with a password
+ * are none of its business.
  *
  * @packageDocumentation
  */
-import type { Account, AccountName } from '../core/account.ts';
+import { type Account, type AccountName, usesTokens } from '../core/account.ts';
 import { milliseconds } from '../core/clock.ts';
 import type { AccessToken, TokenSource } from '../core/ports/token-source.ts';
 import { ProblemError, problem } from '../core/problem.ts';
-import { AccountTokens, type TokenStatus } from './account-tokens.ts';
-import type { TokenDependencies } from './refresher.ts';
+import { AccountTokens, type AccountTokensDependencies, type TokenStatus } from './account-tokens.ts';
 
 /** What the manager needs. */
-export interface TokenManagerOptions extends TokenDependencies {
+export interface TokenManagerOptions extends AccountTokensDependencies {
   readonly accounts: readonly Account[];
 }
 
@@ -23,7 +23,7 @@ const START_SPREAD_EACH = 100;
 const START_SPREAD = 10_000;
 
 export class TokenManager implements TokenSource {
-  readonly #deps: TokenDependencies;
+  readonly #deps: AccountTokensDependencies;
   readonly #accounts = new Map<AccountName, AccountTokens>();
   /** Accounts that were removed: should one come back while its last try is still in progress, no second one may start beside that. */
   readonly #removed = new Map<AccountName, AccountTokens>();
@@ -31,7 +31,8 @@ export class TokenManager implements TokenSource {
 
   constructor({ accounts, ...deps }: TokenManagerOptions) {
     this.#deps = deps;
-    for (const account of accounts) this.#accounts.set(account.name, new AccountTokens(account, deps));
+    for (const account of accounts.filter(({ auth }) => usesTokens(auth)))
+      this.#accounts.set(account.name, new AccountTokens(account, deps));
   }
 
   async accessToken(account: AccountName): Promise<AccessToken> {
@@ -42,6 +43,15 @@ export class TokenManager implements TokenSource {
     return this.#tokensOf(account).replaceRefused(refused);
   }
 
+  /**
+   * Ask the token endpoint now, whatever is in hand.
+   *
+   * @throws ProblemError as {@link accessToken}.
+   */
+  async refresh(account: AccountName): Promise<AccessToken> {
+    return this.#tokensOf(account).refresh();
+  }
+
   /** Get and renew tokens ahead of need from now on, for every account: trouble is then seen before a message meets it. */
   start(): void {
     this.#isStarted = true;
@@ -49,7 +59,8 @@ export class TokenManager implements TokenSource {
   }
 
   /** Take over a changed configuration. Accounts that did not change keep their tokens; a changed seed or secret is tried at once. */
-  updateAccounts(accounts: readonly Account[]): void {
+  updateAccounts(configured: readonly Account[]): void {
+    const accounts = configured.filter(({ auth }) => usesTokens(auth));
     const names = new Set(accounts.map(({ name }) => name));
     for (const [name, tokens] of this.#accounts) {
       if (names.has(name)) continue;

@@ -10,7 +10,7 @@
  */
 import { type DurationMs, type EpochMs, hours, milliseconds, seconds } from '../core/clock.ts';
 import { cleanText } from '../core/reply.ts';
-import type { TokenAnswer, TokenRefusal } from './token-answer.ts';
+import type { TokenAnswer, TokenFailure, TokenRefusal } from './token-answer.ts';
 
 /** A complete HTTP response. */
 export interface TokenHttpResponse {
@@ -40,6 +40,20 @@ const LOOP = 50196;
  * @param secrets - Sent with the request; removed from whatever the endpoint echoes.
  */
 export function readTokenResponse(response: TokenHttpResponse, now: EpochMs, secrets: readonly string[]): TokenAnswer {
+  return readOAuthResponse(response, now, secrets, (fields) => readTokens(fields, response.host, now));
+}
+
+/**
+ * The same for any endpoint that answers as RFC 6749 §5 lays down.
+ *
+ * @param readSuccess - Reads the object that came with a 2xx status.
+ */
+export function readOAuthResponse<Success>(
+  response: TokenHttpResponse,
+  now: EpochMs,
+  secrets: readonly string[],
+  readSuccess: (fields: Record<string, unknown>) => Success,
+): Success | TokenFailure {
   const { status, host } = response;
   const wait = readRetryAfter(response.retryAfter, now);
   const retryAfter = wait === undefined ? {} : { retryAfter: wait };
@@ -53,11 +67,11 @@ export function readTokenResponse(response: TokenHttpResponse, now: EpochMs, sec
   if (refusal !== undefined) return { ...refusal, ...retryAfter };
   if (status < 200 || status >= 300 || fields === undefined)
     return { kind: 'nonsense', cause: describeNonsense(response, fields), ...retryAfter };
-  return readTokens(fields, host);
+  return readSuccess(fields);
 }
 
 /** RFC 6749 §5.1. */
-function readTokens(fields: Record<string, unknown>, host: string): TokenAnswer {
+function readTokens(fields: Record<string, unknown>, host: string, now: EpochMs): TokenAnswer {
   const rotated = readRefreshToken(fields['refresh_token']);
   const nonsense = (what: string): TokenAnswer => ({ kind: 'nonsense', cause: `${host} answered ${what}`, ...rotated });
   const { access_token: accessToken, token_type: tokenType } = fields;
@@ -66,22 +80,34 @@ function readTokens(fields: Record<string, unknown>, host: string): TokenAnswer 
   if (!TOKEN_CHARACTERS.test(accessToken)) return nonsense('an access_token with characters that no token may have');
   // RFC 6749 §7.1: a client MUST NOT use a token of a type that it does not understand.
   if (typeof tokenType === 'string' && tokenType.toLowerCase() !== 'bearer') return nonsense('a token of a type other than Bearer');
-  const expiresIn = readLifetime(fields['expires_in']);
+  const expiresIn = readLifetime(fields, now);
   if (expiresIn <= 0) return nonsense('an access_token that has already expired (expires_in)');
-  return { kind: 'granted', accessToken, expiresIn, ...rotated };
+  return { kind: 'granted', accessToken, expiresIn, ...rotated, ...readIdToken(fields['id_token']) };
+}
+
+/** Seconds; App Service gives the moment in place of the duration. */
+function readLifetime(fields: Record<string, unknown>, now: EpochMs): DurationMs {
+  const duration = readNumber(fields['expires_in']);
+  if (duration !== undefined) return milliseconds(Math.min(duration * 1000, LONGEST_LIFETIME));
+  const moment = readNumber(fields['expires_on']);
+  return moment === undefined ? DEFAULT_LIFETIME : milliseconds(Math.min(moment * 1000 - now, LONGEST_LIFETIME));
 }
 
 /** A number, or as managed identities send it, a numeric string; whatever else counts as missing. */
-function readLifetime(value: unknown): DurationMs {
+function readNumber(value: unknown): number | undefined {
   const count = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof count !== 'number' || Number.isNaN(count)) return DEFAULT_LIFETIME;
-  return milliseconds(Math.min(count * 1000, LONGEST_LIFETIME));
+  return typeof count === 'number' && !Number.isNaN(count) ? count : undefined;
 }
 
 /** It only ever travels in a form, encoded; so any text will do. */
 function readRefreshToken(value: unknown): { readonly refreshToken?: string } {
   if (typeof value !== 'string' || value === '' || value.length > LONGEST_REFRESH_TOKEN) return {};
   return { refreshToken: value };
+}
+
+/** Only its claims are of use, and only where somebody signs in (OpenID Connect Core 1.0 §3.1.3.3). */
+function readIdToken(value: unknown): { readonly idToken?: string } {
+  return typeof value === 'string' && value.length <= LONGEST_ACCESS_TOKEN && TOKEN_CHARACTERS.test(value) ? { idToken: value } : {};
 }
 
 /** RFC 6749 §5.2. Google says `error_subtype` where Entra says `suberror`. */
@@ -101,7 +127,7 @@ function readRefusal(httpStatus: number, fields: Record<string, unknown>, secret
 }
 
 /** Where the list is missing, the description starts with the number: `AADSTS50173: …`. */
-function readErrorCodes(list: unknown, description: string | undefined): number[] {
+export function readErrorCodes(list: unknown, description: string | undefined): number[] {
   if (Array.isArray(list)) {
     const codes = list.slice(0, 10).map(Number).filter(Number.isSafeInteger);
     if (codes.length > 0) return codes;

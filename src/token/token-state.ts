@@ -160,6 +160,11 @@ export function troubleOf(state: TokenState): Trouble | undefined {
   return 'trouble' in state ? state.trouble : undefined;
 }
 
+/** True where waiting may not be enough and a person may help by signing in again. */
+export function isUpToPerson(state: TokenState): boolean {
+  return state.kind === 'reauth-required' || state.kind === 'misconfigured' || (state.kind === 'backing-off' && state.trouble.isDoubted);
+}
+
 /** A try begins. */
 export function started(state: TokenState): TokenState {
   const trouble = troubleOf(state);

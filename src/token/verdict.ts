@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 import type { DurationMs } from '../core/clock.ts';
-import { type ProblemCode, ProblemError, problem } from '../core/problem.ts';
+import { type Problem, type ProblemCode, ProblemError, problem } from '../core/problem.ts';
 import type { TokenErrorClass } from './entra-errors.ts';
 import type { TokenFailure } from './token-answer.ts';
 import { classifyTokenError, type TokenError } from './token-error.ts';
@@ -21,8 +21,8 @@ export function verdictOn(failure: TokenFailure): Verdict {
       return { kind: 'busy', problem: ownProblem('TOKEN_ENDPOINT_BUSY', failure), ...wait(failure) };
     case 'nonsense':
       return { kind: 'busy', problem: ownProblem('TOKEN_ENDPOINT_NONSENSE', failure), ...wait(failure) };
-    case 'unaskable':
-      return { kind: 'misconfigured', problem: failure.problem };
+    case 'problem':
+      return { kind: kindOfProblem(failure.problem), problem: failure.problem };
     case 'refused':
       break;
   }
@@ -47,6 +47,12 @@ const KINDS: Readonly<Record<TokenErrorClass, Verdict['kind']>> = {
 
 function kindOf({ class: errorClass, isCertain }: TokenError): Verdict['kind'] {
   return errorClass === 'reauth' && !isCertain ? 'doubtful' : KINDS[errorClass];
+}
+
+/** A problem that was explained where it arose. */
+function kindOfProblem({ code, heals }: Problem): Verdict['kind'] {
+  if (code === 'TOKEN_REAUTH_REQUIRED') return 'refused';
+  return heals === 'by-itself' ? 'busy' : 'misconfigured';
 }
 
 function ownProblem(code: ProblemCode, failure: { readonly cause: string; readonly remedy?: string }) {

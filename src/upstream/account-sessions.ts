@@ -8,15 +8,17 @@
  */
 import type { Account } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
-import type { MailParameters, ReversePath } from '../core/envelope.ts';
+import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Timer } from '../core/ports/clock.ts';
-import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
+import { type RelayResult, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
 import { ConnectionPlaces } from './connection-places.ts';
 import { noConnectionFree } from './failures.ts';
 import { classifyReply } from './reply-table.ts';
 import { type SignedInSession, type SignInDependencies, signIn } from './sign-in.ts';
+import type { SmtpSession } from './smtp-session.ts';
 import { Transaction } from './transaction.ts';
+import { WholeMessage } from './whole-message.ts';
 
 /** How long sessions are kept. */
 export interface WarmthOptions {
@@ -32,6 +34,18 @@ export interface WarmthOptions {
 interface Warm extends SignedInSession {
   messages: number;
   idleTimer: Timer | undefined;
+}
+
+/** What was said first on a session. */
+interface SaidMail {
+  readonly mail: Promise<Reply>;
+}
+
+/** A session on which MAIL has been answered. */
+interface Started<Said> {
+  readonly session: Warm;
+  readonly said: Said;
+  readonly reply: Reply;
 }
 
 export class AccountSessions {
@@ -53,12 +67,9 @@ export class AccountSessions {
     return this.#places.held;
   }
 
+  /** See `Upstream.begin`. */
   async begin(reversePath: ReversePath, parameters: MailParameters, patience: DurationMs) {
-    const place = await this.#places.take(patience, () => this.#impatience(patience));
-    const warm = this.#wake(place.idle);
-    const begun = warm === undefined ? undefined : await this.#tryWarm(warm, reversePath, parameters);
-    // A place whose session has ended, or that never had one, gets a new session.
-    const { session, reply } = begun ?? (await this.#startFresh(place.idle, reversePath, parameters));
+    const { session, reply } = await this.#start(patience, (on) => ({ mail: on.mail(reversePath, parameters) }));
     if (!isAccepted(reply)) {
       this.#noteReply('mail', reply);
       this.#giveBack(session);
@@ -72,6 +83,28 @@ export class AccountSessions {
     return { reply, transaction };
   }
 
+  /** See `Upstream.relay`; failures before MAIL has been answered are thrown. */
+  async relay(envelope: Envelope, openContent: () => AsyncIterable<Uint8Array>, patience: DurationMs): Promise<RelayResult> {
+    const noteReply = (stage: UpstreamStage, answer: Reply): void => this.#noteReply(stage, answer);
+    const { session, said, reply } = await this.#start(patience, (on) => new WholeMessage(on, envelope, noteReply));
+    session.messages += 1;
+    const { upstream, offersDsn: isDsnPassedOn } = session.session;
+    try {
+      return { ...(await said.complete(reply, openContent)), upstream, user: session.user, isDsnPassedOn };
+    } finally {
+      this.#giveBack(session);
+    }
+  }
+
+  /** Take a place, and say MAIL and perhaps more on its session, or on a new one. */
+  async #start<Said extends SaidMail>(patience: DurationMs, say: (session: SmtpSession) => Said): Promise<Started<Said>> {
+    const place = await this.#places.take(patience, () => this.#impatience(patience));
+    const warm = this.#wake(place.idle);
+    const begun = warm === undefined ? undefined : await this.#tryWarm(warm, say);
+    // A place whose session has ended, or that never had one, gets a new session.
+    return begun ?? this.#startFresh(place.idle, say);
+  }
+
   /** The idle session of a place, if it is good for another message. */
   #wake(idle: Warm | undefined): Warm | undefined {
     idle?.idleTimer?.cancel();
@@ -80,12 +113,13 @@ export class AccountSessions {
   }
 
   /** MAIL on a session that was idle. Undefined where it was dead, or had lost its sign-in. */
-  async #tryWarm(warm: Warm, reversePath: ReversePath, parameters: MailParameters) {
+  async #tryWarm<Said extends SaidMail>(warm: Warm, say: (session: SmtpSession) => Said): Promise<Started<Said> | undefined> {
     try {
-      const reply = await warm.session.mail(reversePath, parameters);
+      const said = say(warm.session);
+      const reply = await said.mail;
       const isAlive = reply.code !== 421 && classifyReply('mail', reply).row !== 'not-signed-in';
       // A session can be over although it has answered: the server went on talking.
-      if (isAlive && (warm.session.isOpen || !isAccepted(reply))) return { session: warm, reply };
+      if (isAlive && (warm.session.isOpen || !isAccepted(reply))) return { session: warm, said, reply };
       this.#debug('warm session gave up', reply);
     } catch (error) {
       if (!(error instanceof UpstreamError)) {
@@ -101,15 +135,16 @@ export class AccountSessions {
   }
 
   /** A new session in a place that is held already. */
-  async #startFresh(old: Warm | undefined, reversePath: ReversePath, parameters: MailParameters) {
+  async #startFresh<Said extends SaidMail>(old: Warm | undefined, say: (session: SmtpSession) => Said): Promise<Started<Said>> {
     let session: Warm | undefined;
     try {
       if (old !== undefined) await old.session.quit();
       session = { ...(await signIn(this.#account, this.#deps)), messages: 0, idleTimer: undefined };
       this.#watch(session);
-      const reply = await session.session.mail(reversePath, parameters);
+      const said = say(session.session);
+      const reply = await said.mail;
       if (isAccepted(reply) && !session.session.isOpen) throw session.session.failure('mail');
-      return { session, reply };
+      return { session, said, reply };
     } catch (error) {
       if (error instanceof UpstreamError && error.problem.code === 'UPSTREAM_BUSY') this.#reduce(error.problem.cause);
       await session?.session.quit();
@@ -155,7 +190,7 @@ export class AccountSessions {
 
   /** The provider would let most sessions outlive their token; none is kept beyond it, so that none is found cut off. */
   #isStale({ tokenExpiresAt }: Warm): boolean {
-    return tokenExpiresAt <= this.#deps.clock.now();
+    return tokenExpiresAt !== undefined && tokenExpiresAt <= this.#deps.clock.now();
   }
 
   /** The reply is the caller's; a complaint about too many connections is ours. */

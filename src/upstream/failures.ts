@@ -12,7 +12,8 @@
 import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { type Problem, type ProblemCode, type ProblemError, problem } from '../core/problem.ts';
 import { describeReply, type Reply, reply } from '../core/reply.ts';
-import type { CertificateFault, DialError } from '../platform/dial-error.ts';
+import { certificateRemedy } from '../platform/certificate-remedy.ts';
+import type { DialError } from '../platform/dial-error.ts';
 
 const LOST = reply(451, '4.4.2', 'Connection to the mail provider lost, message not delivered; try again later');
 const SILENT = reply(451, '4.4.2', 'The mail provider does not answer, message not delivered; try again later');
@@ -58,22 +59,15 @@ function afterwards(code: ProblemCode, answer: Reply, describe: (stage: Upstream
 
 /** We cut the connection ourselves, since the application gave up or Postern stops. */
 export function calledOff(upstream: string): Failure {
-  return (stage) =>
-    new UpstreamError(stage, problem('SUBMISSION_ABORTED', `${upstream}: given up at ${stage}, nothing was delivered`), LOST);
+  return afterwards('SUBMISSION_ABORTED', LOST, (stage) =>
+    stage === 'final-reply'
+      ? `${upstream}: given up while waiting for the final reply`
+      : `${upstream}: given up at ${stage}, nothing was delivered`,
+  );
 }
 
-const CERTIFICATE_REMEDIES: Readonly<Record<CertificateFault, string>> = {
-  'self-signed': 'If the server or a firewall before it is yours, name its certificate or CA in providers.NAME.caFile.',
-  'unknown-issuer':
-    'If a firewall inspects mail, exempt the host or name its CA in providers.NAME.caFile; else the server does not send its whole chain.',
-  expired: "Check this machine's clock; if it is right, the server's operator must renew the certificate.",
-  'not-yet-valid': "Check this machine's clock.",
-  'wrong-host':
-    'Give providers.NAME.smtp.host a name that is in the subjectAltName of the certificate; a public provider has no IP address there.',
-  weak: "The server's operator must replace the certificate: RSA keys of 2048 bits or more, SHA-256.",
-  revoked: "The server's operator must replace the certificate.",
-  other: 'Look at the certificate: openssl s_client -starttls smtp -connect HOST:PORT -showcerts.',
-};
+/** For the remedies. */
+const SUBMISSION_SERVER = { key: 'providers.NAME.smtp.host', starttls: '-starttls smtp' } as const;
 
 /** No connection, or none that is secure. */
 export function notConnected(error: DialError, stage: 'connect' | 'starttls'): UpstreamError {
@@ -81,7 +75,7 @@ export function notConnected(error: DialError, stage: 'connect' | 'starttls'): U
     case 'certificate':
     case 'tls':
     case 'injection': {
-      const remedy = error.certificate === undefined ? {} : { remedy: CERTIFICATE_REMEDIES[error.certificate] };
+      const remedy = error.certificate === undefined ? {} : { remedy: certificateRemedy(error.certificate, SUBMISSION_SERVER) };
       return new UpstreamError(stage, problem('UPSTREAM_TLS_FAILED', error.message, remedy), INSECURE, { cause: error });
     }
     default: {

@@ -6,29 +6,18 @@
  *
  * @packageDocumentation
  */
-import type { DurationMs } from '../core/clock.ts';
 import type { UpstreamStage } from '../core/ports/upstream.ts';
 import { type Healing, type Problem, problem } from '../core/problem.ts';
 import { describeReply, isPermanent, type Reply } from '../core/reply.ts';
+import type { ReplyMeaning, ReplyVerdict } from '../core/reply-meaning.ts';
 import { ACCOUNT_ROWS } from './reply-rows/account.ts';
 import { MESSAGE_ROWS } from './reply-rows/message.ts';
 import { PACE_ROWS } from './reply-rows/pace.ts';
-import type { ReplyRow, ReplyScope, ReplyVerdict } from './reply-rows/row.ts';
+import type { ReplyRow } from './reply-rows/row.ts';
 import { SIGN_IN_ROWS } from './reply-rows/sign-in.ts';
 
 /** The whole table, in the order in which it is read. */
 export const REPLY_TABLE: readonly ReplyRow[] = [...SIGN_IN_ROWS, ...PACE_ROWS, ...ACCOUNT_ROWS, ...MESSAGE_ROWS];
-
-/** A reply, understood. */
-export interface ReplyMeaning {
-  /** Of the row; `by-class` where no row knows the reply. */
-  readonly row: string;
-  readonly verdict: ReplyVerdict;
-  readonly scope: ReplyScope;
-  readonly problem: Problem;
-  readonly retryAfter?: DurationMs;
-  readonly escalates?: ReplyRow['escalates'];
-}
 
 /**
  * Look a reply up.

@@ -11,16 +11,17 @@
 import { setMaxListeners } from 'node:events';
 import type { Account, AccountName } from '../core/account.ts';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
-import type { MailParameters, ReversePath } from '../core/envelope.ts';
+import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { TokenSource } from '../core/ports/token-source.ts';
-import type { Upstream, UpstreamTransaction } from '../core/ports/upstream.ts';
+import { type RelayResult, type Upstream, UpstreamError, type UpstreamTransaction } from '../core/ports/upstream.ts';
 import type { Reply } from '../core/reply.ts';
 import { type Dial, dial } from '../platform/dial.ts';
 import { AccountSessions, type WarmthOptions } from './account-sessions.ts';
 import { ehloName } from './ehlo.ts';
 import { noConnectionFree } from './failures.ts';
+import { PasswordGuard } from './password-guard.ts';
 import { DEADLINES, type SessionDeadlines } from './smtp-session.ts';
 
 /** Tunables. */
@@ -44,11 +45,13 @@ export interface SessionPoolDependencies {
 export class SessionPool implements Upstream {
   readonly #deps: SessionPoolDependencies;
   readonly #accounts = new Map<AccountName, AccountSessions>();
+  readonly #passwords: PasswordGuard;
   readonly #cancel = new AbortController();
   #isClosing = false;
 
   constructor(deps: SessionPoolDependencies) {
     this.#deps = deps;
+    this.#passwords = new PasswordGuard(deps.clock);
     setMaxListeners(0, this.#cancel.signal); // One for each session; Node would warn of a leak at eleven.
   }
 
@@ -60,6 +63,21 @@ export class SessionPool implements Upstream {
   ): Promise<{ readonly reply: Reply; readonly transaction?: UpstreamTransaction }> {
     if (this.#isClosing) throw noConnectionFree('Postern is stopping');
     return this.#sessionsOf(account).begin(reversePath, parameters, patience);
+  }
+
+  async relay(
+    account: Account,
+    envelope: Envelope,
+    openContent: () => AsyncIterable<Uint8Array>,
+    patience: DurationMs,
+  ): Promise<RelayResult> {
+    try {
+      if (this.#isClosing) throw noConnectionFree('Postern is stopping');
+      return await this.#sessionsOf(account).relay(envelope, openContent, patience);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      return { answers: envelope.forwardPaths.map(() => undefined), failure: error, isDsnPassedOn: false };
+    }
   }
 
   /** Connections that exist or are being opened, for an account. */
@@ -87,7 +105,8 @@ export class SessionPool implements Upstream {
     const settings = { ...DEFAULTS, ...options };
     const { deadlines } = settings;
     const signal = this.#cancel.signal;
-    const signIn = { tokens, clock, log, ehloName: ehloName(hostname), deadlines, dial: this.#deps.dial ?? dial, signal };
+    const common = { tokens, clock, log, deadlines, signal, passwords: this.#passwords };
+    const signIn = { ...common, ehloName: ehloName(hostname), dial: this.#deps.dial ?? dial };
     const sessions = new AccountSessions(account, signIn, settings);
     this.#accounts.set(account.name, sessions);
     return sessions;

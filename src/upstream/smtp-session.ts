@@ -119,6 +119,16 @@ export class SmtpSession {
     return this.#dialogue.isOpen && this.#dialogue.isQuiet;
   }
 
+  /** Commands may be sent before those ahead of them have been answered. */
+  get mayPipeline(): boolean {
+    return this.#offered.isPipelining;
+  }
+
+  /** The server takes RET, ENVID, NOTIFY and ORCPT. */
+  get offersDsn(): boolean {
+    return this.#offered.isDsn;
+  }
+
   /** The whole content has been sent, and has not been answered. */
   get isDotSent(): boolean {
     return this.#dialogue.isDotSent;
@@ -174,9 +184,9 @@ export class SmtpSession {
   }
 
   /** One AUTH exchange; may be called again after a refusal. */
-  authenticate(credentials: Omit<Credentials, 'host' | 'port'>): Promise<AuthOutcome> {
+  authenticate(credentials: Credentials): Promise<AuthOutcome> {
     const { endpoint, deadlines } = this.#options;
-    return authenticate(this.#dialogue, { ...credentials, host: endpoint.host, port: endpoint.port }, deadlines.command);
+    return authenticate(this.#dialogue, credentials, endpoint, deadlines.command);
   }
 
   /** MAIL. A reply may be ours, where the upstream cannot take such an address; then nothing was sent. */
@@ -185,6 +195,11 @@ export class SmtpSession {
     if ('refusal' in command) return command.refusal;
     this.#isUtf8Transaction = this.#offered.isSmtpUtf8 && (parameters.isSmtpUtf8 || needsUtf8(reversePath));
     return this.#command('mail', command.line);
+  }
+
+  /** True where {@link mail} would answer without having sent anything. */
+  refusesMail(reversePath: ReversePath, parameters: MailParameters): boolean {
+    return 'refusal' in mailCommand(reversePath, parameters, this.#offered);
   }
 
   /** RCPT. */

@@ -69,6 +69,20 @@ export function tokenStoreContract(name: string, make: () => Promise<{ store: To
       expect((await store.load('billing'))?.refreshToken).toBe('refresh-1');
     });
 
+    it('runs an action that nobody else runs, with what it gives back or throws', async () => {
+      const { store } = await make();
+      expect(await store.exclusively('billing', () => Promise.resolve('done'))).toBe('done');
+      await expect(store.exclusively('billing', () => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
+      const both = ['one', 'other'].map((what) => store.exclusively('billing', () => Promise.resolve(what)));
+      expect(await Promise.all(both)).toEqual(['one', 'other']);
+    });
+
+    it('saves within an exclusive action', async () => {
+      const { store, reopen } = await make();
+      await store.exclusively('billing', async () => store.save('billing', grant(3, { refreshTokenSince: 7 as EpochMs })));
+      expect(await reopen().load('billing')).toEqual(grant(3, { refreshTokenSince: 7 as EpochMs }));
+    });
+
     it('saves of several accounts at once do not disturb each other', async () => {
       const { store, reopen } = await make();
       await Promise.all(Array.from({ length: 20 }, async (_, index) => store.save(`account-${index}`, grant(index))));

@@ -6,7 +6,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Account } from '../../src/core/account.ts';
 import { seconds } from '../../src/core/clock.ts';
-import type { MailParameters } from '../../src/core/envelope.ts';
+import type { Envelope, MailParameters } from '../../src/core/envelope.ts';
 import { type Upstream, UpstreamError, type UpstreamTransaction } from '../../src/core/ports/upstream.ts';
 
 /** A step at which the provider can be made to answer otherwise. */
@@ -122,6 +122,87 @@ export function upstreamContract(name: string, create: () => Promise<UpstreamUnd
       })();
       await expect(transaction.submitContent(failing)).rejects.toBe(failure);
       expect(lab.delivered()).toEqual([]);
+    });
+
+    const envelope = (...addresses: string[]): Envelope => ({
+      reversePath: 'billing@postern.test',
+      parameters: PLAIN,
+      forwardPaths: addresses.map((address) => ({ address })),
+    });
+    const relay = ({ upstream, account }: UpstreamUnderTest, chunks = ['whole\r\n'], addresses = ['a@example.test', 'b@example.test']) =>
+      upstream.relay(account, envelope(...addresses), () => content(...chunks), seconds(10));
+
+    it('relays a whole message to all recipients, again and again', async () => {
+      const lab = await start();
+      lab.answer('content', '250 2.6.0 Taken');
+      for (const text of ['one\r\n', 'two\r\n']) {
+        const result = await relay(lab, [text]);
+        expect(result).toMatchObject({ user: 'billing@postern.test', isDsnPassedOn: true });
+        expect(result.failure).toBeUndefined();
+        const taken = { stage: 'final-reply', reply: { code: 250, enhancedCode: '2.6.0', text: ['Taken'] } };
+        expect(result.answers).toEqual([taken, taken]);
+      }
+      expect(lab.delivered()).toEqual(['one\r\n', 'two\r\n']);
+    });
+
+    it.each([
+      ['mail', '550 5.7.60 Not as this sender', 550],
+      ['mail', '421 4.3.2 Service not active', 421],
+      ['rcpt', '550 5.1.1 Unknown', 550],
+      ['rcpt', '452 4.5.3 Too many', 452],
+      ['data', '451 4.3.0 Later', 451],
+      ['content', '552 5.3.4 Too big', 552],
+    ] as const)('answers each recipient with what was said to %s: %s', async (step, line, code) => {
+      const lab = await start();
+      lab.answer(step, line);
+      const result = await relay(lab);
+      const stage = step === 'content' ? 'final-reply' : step;
+      expect(result.answers).toMatchObject([
+        { stage, reply: { code } },
+        { stage, reply: { code } },
+      ]);
+      expect(result.failure).toBeUndefined();
+      expect(lab.delivered().filter((text) => text !== '' && step !== 'content')).toEqual([]);
+    });
+
+    it.each([
+      ['mail', false],
+      ['rcpt', false],
+      ['data', false],
+      ['content', true],
+    ] as const)('says of a connection lost at %s whether the message may have been delivered: %s', async (step, isAmbiguous) => {
+      const lab = await start();
+      lab.answer(step, 'close');
+      const result = await relay(lab);
+      expect(result.answers).toEqual([undefined, undefined]);
+      expect(result.failure).toBeInstanceOf(UpstreamError);
+      expect(result.failure?.stage === 'final-reply').toBe(isAmbiguous);
+      expect(result.failure?.problem.code === 'UPSTREAM_AMBIGUOUS').toBe(isAmbiguous);
+      expect(lab.delivered()).toHaveLength(isAmbiguous ? 1 : 0);
+    });
+
+    it('throws what the content throws, delivers nothing of it, and goes on', async () => {
+      const lab = await start();
+      const failure = new Error('the spool is damaged');
+      const failing = async function* (): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(Buffer.from('half\r\n'));
+        throw failure;
+      };
+      const { upstream, account } = lab;
+      await expect(upstream.relay(account, envelope('a@example.test'), failing, seconds(10))).rejects.toBe(failure);
+      await relay(lab, ['good\r\n']);
+      expect(lab.delivered()).toEqual(['good\r\n']);
+    });
+
+    it('opens no content that nobody waits for', async () => {
+      const lab = await start();
+      lab.answer('rcpt', '550 5.1.1 Unknown');
+      const { upstream, account } = lab;
+      const open = (): never => {
+        throw new Error('content was opened');
+      };
+      const result = await upstream.relay(account, envelope('a@example.test'), open, seconds(10));
+      expect(result.answers).toMatchObject([{ stage: 'rcpt', reply: { code: 550 } }]);
     });
 
     it('delivers nothing that was abandoned, takes abandon after the end, and goes on', async () => {

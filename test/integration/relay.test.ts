@@ -41,6 +41,31 @@ describe('a message', () => {
     expect(sandbox.messages.list()).toHaveLength(1);
   });
 
+  it('from a sender that is not allowed goes through as the mailbox, where the client says so, and the log says what was changed', async () => {
+    const { port, sandbox, log } = await relay();
+    const content = 'From: "Scanner 2" <scanner@floor2.local>\r\nSubject: scan\r\n\r\nFrom: text\r\n';
+    expect(await submit({ port, localAddress: '127.0.0.3', from: 'scanner@floor2.local', content })).toMatchObject({ code: 250 });
+    const [message] = sandbox.messages.list();
+    expect(message?.reversePath).toBe('billing@sandbox.test');
+    const raw = sandbox.messages.content(message?.id ?? '')?.toString('latin1') ?? '';
+    expect(raw.slice(raw.indexOf('From: "'))).toBe(
+      [
+        'From: "Scanner 2" <billing@sandbox.test>',
+        'Reply-To: "Scanner 2" <scanner@floor2.local>',
+        'X-Original-From: "Scanner 2" <scanner@floor2.local>',
+        'Subject: scan',
+        '',
+        'From: text',
+        '',
+      ].join('\r\n'),
+    );
+    expect(log.of('sender-rewritten').map((line) => line.message)).toEqual([
+      'the reverse-path rewritten from "scanner@floor2.local" to "billing@sandbox.test"',
+      'From rewritten from "scanner@floor2.local" to "billing@sandbox.test"',
+    ]);
+    expect(new Set(log.of('sender-rewritten').map((line) => line.queueId))).toEqual(new Set([log.of('message-relayed')[0]?.queueId]));
+  });
+
   it('goes to each recipient that the upstream accepts, and each refusal is said', async () => {
     const { port, sandbox } = await relay();
     sandbox.faults.submission.next.push({

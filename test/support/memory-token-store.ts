@@ -31,6 +31,10 @@ export class MemoryTokenStore implements TokenStore {
     this.grants.set(account, structuredClone(grant));
     this.saved.push({ account, grant });
   }
+
+  async exclusively<Result>(_account: AccountName, action: () => Promise<Result>): Promise<Result> {
+    return action();
+  }
 }
 
 function broken(verb: string): ProblemError {

@@ -15,6 +15,13 @@ export interface Finished {
   readonly stderr: string;
 }
 
+export interface ProcessOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly input?: string;
+  readonly keepsInput?: boolean;
+}
+
 export class RunningProcess {
   readonly child: ChildProcess;
   stdout = '';
@@ -22,7 +29,8 @@ export class RunningProcess {
   readonly #ended: Promise<number | null>;
   readonly #watchers = new Set<() => void>();
 
-  constructor(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {}) {
+  /** @param options - `input` is all that it can read, unless `keepsInput` leaves its standard input open for more. */
+  constructor(command: string, args: readonly string[], options: ProcessOptions = {}) {
     this.child = spawn(command, args, { cwd: options.cwd ?? projectRoot, env: { ...process.env, ...options.env }, stdio: 'pipe' });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#take('stdout', text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#take('stderr', text));
@@ -35,7 +43,7 @@ export class RunningProcess {
     });
     // A child that ends early closes its input; how it ended is told by its exit code.
     this.child.stdin?.on('error', () => undefined);
-    this.child.stdin?.end(options.input ?? '');
+    if (options.keepsInput !== true) this.child.stdin?.end(options.input ?? '');
   }
 
   /** Waits until the output matches; fails with the output where the process ends before. */
@@ -68,6 +76,6 @@ export class RunningProcess {
 }
 
 /** `postern ARGS`, on the build that the tests made. */
-export function postern(args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {}): RunningProcess {
+export function postern(args: readonly string[], options: ProcessOptions = {}): RunningProcess {
   return new RunningProcess(process.execPath, [`${projectRoot}dist/main.js`, ...args], options);
 }

@@ -29,11 +29,25 @@ export interface RelayOnSandbox {
   readonly stateDir: string;
   /** The secrets that must not be seen anywhere. */
   readonly secrets: readonly string[];
+  /** Stop it and start it again on the same state; from now on with other settings under `auth` where they are given. */
+  restart(auth?: object): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Client `erp` (password), client `printers` (no password, from 127.0.0.2) and account `billing` with a refresh token. */
-export async function startRelayOnSandbox(changes: { listener?: object; auth?: object; smtp?: object } = {}): Promise<RelayOnSandbox> {
+/** What differs from the usual configuration. */
+interface RelayChanges {
+  readonly listener?: object;
+  readonly auth?: object;
+  readonly smtp?: object;
+  readonly alerts?: readonly object[];
+  /** Mode of the account; `direct` unless told. */
+  readonly mode?: 'auto' | 'direct' | 'queue';
+  readonly delivery?: object;
+  readonly limits?: object;
+}
+
+/** Client `erp` (password), clients `printers` and `scanners` (no password, from 127.0.0.2 and .3; the latter's senders are rewritten) and account `billing` with a refresh token. */
+export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<RelayOnSandbox> {
   const log = new MemoryLog();
   const folder = mkdtempSync(join(tmpdir(), 'postern-relay-'));
   const sandbox = await startSandbox({
@@ -47,7 +61,7 @@ export async function startRelayOnSandbox(changes: { listener?: object; auth?: o
   const refreshToken = sandbox.mint.refreshToken('billing@sandbox.test');
   const port = await freePort();
   writeFileSync(join(folder, 'ca.pem'), sandbox.caPem);
-  const document = {
+  const documentWith = (auth: object | undefined) => ({
     listeners: { smtp: [{ host: '127.0.0.1', port, ...changes.listener }] },
     state: { dir: './var', keyFile: './var/master.key' },
     providers: {
@@ -56,6 +70,7 @@ export async function startRelayOnSandbox(changes: { listener?: object; auth?: o
         tokenUrl: sandbox.tokenUrl,
         smtp: { ...sandbox.smtp, tls: 'starttls', ...changes.smtp },
         caFile: './ca.pem',
+        limits: { messagesPerMinute: 100_000, ...changes.limits },
       },
     },
     accounts: [
@@ -63,6 +78,7 @@ export async function startRelayOnSandbox(changes: { listener?: object; auth?: o
         name: 'billing',
         provider: 'lab',
         mailbox: 'billing@sandbox.test',
+        delivery: changes.mode ?? 'direct',
         auth: {
           grant: 'refresh_token',
           tenant: sandbox.tenant,
@@ -70,22 +86,31 @@ export async function startRelayOnSandbox(changes: { listener?: object; auth?: o
           clientSecret: sandbox.clientSecret,
           refreshToken,
           ...changes.auth,
+          ...auth,
         },
       },
     ],
     clients: [
       { name: 'erp', username: 'erp', password: 'local-pässword 1', account: 'billing' },
       { name: 'printers', networks: ['127.0.0.2/32'], account: 'billing' },
+      { name: 'scanners', networks: ['127.0.0.3/32'], account: 'billing', onOtherSender: 'rewrite' },
     ],
-  };
-  writeFileSync(join(folder, 'postern.yaml'), stringify(document));
-  const loaded = await loadConfig({ file: join(folder, 'postern.yaml'), env: {}, cwd: folder });
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const { config } = loaded;
+    ...(changes.alerts === undefined ? {} : { alerts: changes.alerts }),
+    ...(changes.delivery === undefined ? {} : { delivery: changes.delivery }),
+  });
   const scrubber = new Scrubber();
-  for (const secret of config.secrets) scrubber.add(secret);
-  const relay = await Relay.compose(config, { log, scrubber, accounts: config.accounts, clients: config.clients });
-  await relay.start();
+  const start = async (auth: object | undefined): Promise<Relay> => {
+    writeFileSync(join(folder, 'postern.yaml'), stringify(documentWith(auth)));
+    const loaded = await loadConfig({ file: join(folder, 'postern.yaml'), env: {}, cwd: folder });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const { config } = loaded;
+    for (const secret of config.secrets) scrubber.add(secret);
+    const composed = await Relay.compose(config, { log, scrubber, accounts: config.accounts, clients: config.clients });
+    await composed.start();
+    return composed;
+  };
+  let newest: object | undefined;
+  let relay = await start(newest);
   return {
     sandbox,
     log,
@@ -93,6 +118,11 @@ export async function startRelayOnSandbox(changes: { listener?: object; auth?: o
     port,
     stateDir: join(folder, 'var'),
     secrets: ['local-pässword 1', refreshToken, sandbox.clientSecret],
+    async restart(auth): Promise<void> {
+      await relay.stop(seconds(5));
+      newest = auth ?? newest;
+      relay = await start(newest);
+    },
     async close(): Promise<void> {
       await relay.stop(seconds(5));
       await sandbox.close();

@@ -49,6 +49,7 @@ export function stageSettings(changes: Partial<SmtpListenerSettings> = {}): Smtp
 export const STAGE_CLIENTS: readonly Client[] = [
   testClient({ senders: ['billing@postern.test', '*@contoso.test'] }),
   testClient({ name: 'printers', account: 'scans', networks: ['10.9.0.0/16'], senders: ['*@postern.test'] }),
+  testClient({ name: 'scanners', networks: ['10.7.0.0/16'], onOtherSender: { rewriteTo: 'billing@postern.test' } }),
   testClient({ name: 'tricky', login: { username: 'tricky', secret: { kind: 'password', password: ' sp:ace"\\ü ' } } }),
   testClient({
     name: 'metered',

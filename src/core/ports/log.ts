@@ -46,6 +46,10 @@ export interface LogFields {
   readonly problem?: Problem;
   /** Protocol of the session: ESMTPSA and the like (RFC 3848). */
   readonly protocol?: string;
+  /** Event of an alert: `reauth_required` and the like. */
+  readonly alert?: string;
+  /** What of the account an alert is about. */
+  readonly topic?: string;
   readonly tls?: string;
   readonly file?: string;
   readonly error?: unknown;

@@ -25,6 +25,8 @@ export interface StoredGrant {
   };
   readonly generation: number;
   readonly savedAt: EpochMs;
+  /** When the newest refresh token came. Absent in what older versions have written. */
+  readonly refreshTokenSince?: EpochMs;
 }
 
 /** Implementations: token/file-token-store.ts; test/support/memory-token-store.ts. */
@@ -42,4 +44,12 @@ export interface TokenStore {
    * case. Saving again is safe.
    */
   save(account: AccountName, grant: StoredGrant): Promise<void>;
+
+  /**
+   * Run `action` while no other process that shares this store runs one for the same account: from loading a refresh token to saving what became
+   * of it, nobody else may use it. Within one process actions run side by side.
+   *
+   * @throws ProblemError `TOKEN_STORE_LOCKED` where the other process does not finish within 40 s; and whatever `action` throws.
+   */
+  exclusively<Result>(account: AccountName, action: () => Promise<Result>): Promise<Result>;
 }

@@ -7,7 +7,7 @@
  */
 import type { Account } from '../account.ts';
 import type { DurationMs } from '../clock.ts';
-import type { ForwardPath, MailParameters, ReversePath } from '../envelope.ts';
+import type { Envelope, ForwardPath, MailParameters, ReversePath } from '../envelope.ts';
 import { type Problem, ProblemError } from '../problem.ts';
 import type { Reply } from '../reply.ts';
 
@@ -39,8 +39,43 @@ export class UpstreamError extends ProblemError {
   }
 }
 
+/** A reply and the step that it answered. */
+export interface StagedReply {
+  readonly stage: UpstreamStage;
+  readonly reply: Reply;
+}
+
+/** What came of a whole message. */
+export interface RelayResult {
+  /**
+   * One for each forward-path, in the envelope's order: the reply that decided about it. A 2yz is there at stage `final-reply` alone and means that
+   * the upstream has the message for this recipient. Undefined: `failure` came first, and where its stage is not `final-reply`, nothing was delivered
+   * to this recipient.
+   */
+  readonly answers: readonly (StagedReply | undefined)[];
+  /** The session could not go on. At stage `final-reply` the message may have been delivered to all without an answer. */
+  readonly failure?: UpstreamError;
+  /** `host:port`, for log lines. Absent where no session was had. */
+  readonly upstream?: string;
+  /** SASL user of the session. */
+  readonly user?: string;
+  /** The upstream took NOTIFY, ORCPT, RET and ENVID (RFC 3461), so that it reports success itself. */
+  readonly isDsnPassedOn: boolean;
+}
+
 /** Implementation: upstream/session-pool.ts. */
 export interface Upstream {
+  /**
+   * Hand over a whole message, envelope and content at once: MAIL, RCPT and DATA travel together where the upstream allows it (RFC 2920), so that it
+   * costs two round trips on a warm session. Recipients that are refused do not keep the others from getting it. A warm session that turns out to be
+   * dead before MAIL is accepted is replaced by a new one, unseen by the caller.
+   *
+   * @param openContent - Called at most once, and only when the upstream waits for content of an accepted recipient. Content in wire form.
+   * @param patience - How long to wait for one of the account's connections; then the failure is at stage `wait`.
+   * @throws Whatever the content throws, after the connection has been cut without a dot. Failures of the session are values.
+   */
+  relay(account: Account, envelope: Envelope, openContent: () => AsyncIterable<Uint8Array>, patience: DurationMs): Promise<RelayResult>;
+
   /**
    * Take a signed-in session of the account, warm where one is idle, and start a transaction on it. Waits for one of the account's
    * connections for at most `patience`. A warm session that turns out to be dead is replaced by a new one, unseen by the caller.

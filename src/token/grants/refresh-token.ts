@@ -1,29 +1,31 @@
 /**
  * The refresh_token grant (RFC 6749 §6), for mailboxes that somebody signed in to.
  *
- * Pure. The scope is always sent: Entra's refresh tokens are bound to no resource, and without a scope the access token may be for another one
- * than mail.
+ * The scope is always sent: Entra's refresh tokens are bound to no resource, and without a scope the access token may be for another one than mail.
  *
  * @packageDocumentation
  */
-import type { Account, AuthSettings } from '../../core/account.ts';
-import { scopeParameter, type TokenForm } from './token-form.ts';
+import type { Account, RefreshTokenAuth } from '../../core/account.ts';
+import { clientProof } from './client-proof.ts';
+import { type FormContext, scopeParameter, type TokenForm } from './token-form.ts';
 
-export function refreshTokenForm(
+/** @throws ProblemError where the application cannot prove itself. */
+export async function refreshTokenForm(
   account: Account,
-  auth: Extract<AuthSettings, { grant: 'refresh_token' }>,
+  auth: RefreshTokenAuth,
   refreshToken: string,
-): TokenForm {
-  const { clientId, clientSecret, scopes = account.provider.scopes } = auth;
+  context: FormContext,
+): Promise<TokenForm> {
+  const { clientId, scopes = account.provider.scopes } = auth;
+  const proof = await clientProof(account, auth, context);
   return {
     parameters: {
       grant_type: 'refresh_token',
       refresh_token: refreshToken,
       client_id: clientId,
       ...scopeParameter(scopes),
-      // A public client must not send one (AADSTS700025).
-      ...(clientSecret === undefined ? {} : { client_secret: clientSecret }),
+      ...proof.parameters,
     },
-    secrets: clientSecret === undefined ? [refreshToken] : [refreshToken, clientSecret],
+    secrets: [refreshToken, ...proof.secrets],
   };
 }

@@ -7,6 +7,7 @@
  *
  * @packageDocumentation
  */
+import { seconds } from '../../core/clock.ts';
 import { type ReplyRow, TRANSACTION } from './row.ts';
 
 const SEND_AS =
@@ -72,7 +73,8 @@ export const MESSAGE_ROWS: readonly ReplyRow[] = [
     scope: 'message',
     problem: 'UPSTREAM_DEFERRED',
     cause: 'The upstream takes no more recipients in this transaction.',
-    remedy: 'Nothing: the application sends to the others in a further transaction (RFC 5321 §4.5.3.1.10).',
+    remedy: 'Nothing: the others get it in a further transaction, which the queue or the application makes (RFC 5321 §4.5.3.1.10).',
+    retryAfter: seconds(0),
   },
   {
     name: 'malformed',

@@ -8,15 +8,7 @@
 import type { DurationMs } from '../../core/clock.ts';
 import type { UpstreamStage } from '../../core/ports/upstream.ts';
 import type { ProblemCode } from '../../core/problem.ts';
-
-/**
- * What to do about a reply. `transient`: try again later. `permanent`: not with this message. `auth`: another token may help, once.
- * `config` and `blocked`: the mail waits and the operator acts. `quota`: wait for the window, although the reply may be 5yz.
- */
-export type ReplyVerdict = 'transient' | 'permanent' | 'auth' | 'config' | 'blocked' | 'quota';
-
-/** What else the reply holds for: other messages of the account, other accounts of the tenant. */
-export type ReplyScope = 'message' | 'account' | 'tenant';
+import type { Escalation, ReplyScope, ReplyVerdict } from '../../core/reply-meaning.ts';
 
 /** One row. Every condition that is given must hold. */
 export interface ReplyRow {
@@ -38,8 +30,7 @@ export interface ReplyRow {
   readonly remedy?: string;
   /** Earliest moment at which another attempt makes sense. */
   readonly retryAfter?: DurationMs;
-  /** Looks transient and may be permanent: after this many attempts, or this long, it is for the operator. */
-  readonly escalates?: { readonly attempts: number } | { readonly after: DurationMs };
+  readonly escalates?: Escalation;
 }
 
 /** The stages at which a message is judged. */

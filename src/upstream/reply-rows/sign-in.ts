@@ -72,9 +72,8 @@ export const SIGN_IN_ROWS: readonly ReplyRow[] = [
     text: /user credentials were incorrect/i,
     verdict: 'config',
     scope: 'account',
-    problem: 'UPSTREAM_MISCONFIGURED',
+    problem: 'UPSTREAM_PASSWORD_REFUSED',
     cause: 'User name or password of the mailbox is wrong; each further try may lock it.',
-    remedy: 'Use OAuth for the account, or correct its password.',
   },
   {
     name: 'organisation-policy',

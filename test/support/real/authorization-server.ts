@@ -48,6 +48,8 @@ export interface AuthorizationServer {
   readonly introspectionUrl: string;
   /** Acts for mailboxes whose owner has consented: refresh_token. */
   readonly delegated: RegisteredApplication;
+  /** The same without a secret: a program on a desktop. Its refresh tokens are its own. */
+  readonly publicClientId: string;
   /** Acts by itself, for {@link applicationMailbox} only: client_credentials. */
   readonly application: RegisteredApplication;
   readonly applicationMailbox: string;
@@ -70,6 +72,7 @@ export interface AuthorizationServer {
 }
 
 const delegated = { clientId: '11111111-2222-3333-4444-555555555555', clientSecret: 'delegated~Secret.of-the-lab_8Q7x' };
+const publicClientId = '22222222-3333-4444-5555-666666666666';
 const application = { clientId: '66666666-7777-8888-9999-000000000000', clientSecret: 'application~Secret.of-the-lab_3Zk' };
 const mailServer = { clientId: 'mail-server', clientSecret: 'mail-server-secret-of-the-lab' };
 
@@ -119,6 +122,7 @@ export async function startAuthorizationServer(applicationMailbox: string): Prom
     deviceUrl: `${origin}/{tenant}/oauth2/v2.0/devicecode`,
     introspectionUrl: `http://${mailServer.clientId}:${mailServer.clientSecret}@127.0.0.1:${port}/${TENANT}/oauth2/v2.0/introspect`,
     delegated,
+    publicClientId,
     application,
     applicationMailbox,
     tokenRequests: requests,
@@ -156,8 +160,18 @@ async function createProvider(origin: string, lifetime: () => number, applicatio
   const { default: OidcProvider } = await quietly(() => import('oidc-provider'));
   const base = `/${TENANT}/oauth2/v2.0`;
   const configuration = {
-    findAccount: (_context: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    findAccount: (_context: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id, preferred_username: id, email: id }) }),
+    claims: { openid: ['sub'], profile: ['preferred_username'], email: ['email'] },
+    // As Entra and Google do, who signed in stands in the id_token, and not only at a further endpoint.
+    conformIdTokenClaims: false,
     clients: [
+      {
+        client_id: publicClientId,
+        token_endpoint_auth_method: 'none',
+        application_type: 'native',
+        redirect_uris: ['http://localhost/oauth/callback'],
+        grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+      },
       {
         client_id: delegated.clientId,
         client_secret: delegated.clientSecret,
@@ -183,7 +197,7 @@ async function createProvider(origin: string, lifetime: () => number, applicatio
         grant_types: [],
       },
     ],
-    scopes: ['openid', ...SCOPES, APPLICATION_SCOPE],
+    scopes: ['openid', 'profile', 'email', ...SCOPES, APPLICATION_SCOPE],
     features: {
       introspection: { enabled: true, allowedPolicy: () => true },
       deviceFlow: { enabled: true },
@@ -203,7 +217,16 @@ async function createProvider(origin: string, lifetime: () => number, applicatio
     rotateRefreshToken: true,
     expiresWithSession: () => false,
     issueRefreshToken: () => true,
-    ttl: { AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86_400, Grant: 86_400 },
+    ttl: {
+      AccessToken: lifetime,
+      ClientCredentials: lifetime,
+      RefreshToken: 86_400,
+      Grant: 86_400,
+      Session: 3600,
+      Interaction: 3600,
+      IdToken: 3600,
+      DeviceCode: 600,
+    },
   };
   return quietly(() => Promise.resolve(new OidcProvider(origin, configuration)));
 }

@@ -86,7 +86,7 @@ clients:
 
   it('do not hide the place of a value behind an alias', async () => {
     const yaml = `x: &auth { grant: basic }\n${GOOD_CLIENT}accounts:\n  - { name: main, mailbox: a@b.c, auth: *auth }\n`;
-    expect(problemsOf(await folder.load(yaml)).map(({ path, line }) => `${line} ${path}`)).toEqual(['1 x', '1 accounts[0].auth.grant']);
+    expect(problemsOf(await folder.load(yaml)).map(({ path, line }) => `${line} ${path}`)).toEqual(['1 x', '4 accounts[0].auth.password']);
   });
 });
 

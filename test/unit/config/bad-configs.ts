@@ -95,14 +95,14 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
   },
   {
     name: 'a bad address',
-    yaml: account('grant: basic').replace('main@contoso.com', 'main'),
+    yaml: account('grant: basic, password: x').replace('main@contoso.com', 'main'),
     line: 2,
     path: 'accounts[0].mailbox',
     message: 'mail address',
   },
   {
     name: 'an empty address',
-    yaml: account('grant: basic').replace('main@contoso.com', '""'),
+    yaml: account('grant: basic, password: x').replace('main@contoso.com', '""'),
     line: 2,
     path: 'accounts[0].mailbox',
     message: 'mail address',

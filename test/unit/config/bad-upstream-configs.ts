@@ -101,35 +101,6 @@ export const BAD_UPSTREAM_CONFIGS: readonly BadConfig[] = [
     message: 'must be one of refresh_token',
   },
   // Not in this version.
-  {
-    name: 'a later grant',
-    yaml: account('grant: command, anything: 1'),
-    line: 2,
-    path: 'accounts[0].auth.grant',
-    message: 'grant command is not available',
-  },
-  {
-    name: 'a later proof',
-    yaml: account(`grant: client_credentials, ${ENTRA}, managedIdentity: true`),
-    line: 2,
-    path: 'accounts[0].auth.managedIdentity',
-    message: 'managedIdentity is not available',
-  },
-  {
-    name: 'queue for an account',
-    yaml: account(`grant: refresh_token, ${ENTRA}`, 'delivery: queue, '),
-    line: 2,
-    path: 'accounts[0].delivery',
-    message: 'queue needs the spool',
-  },
-  { name: 'queue for all', yaml: 'delivery: { mode: queue }\n', line: 1, path: 'delivery.mode', message: 'queue needs the spool' },
-  {
-    name: 'rewritten senders',
-    yaml: 'clients: [{ name: a, networks: [::1], onOtherSender: rewrite }]\n',
-    line: 1,
-    path: 'clients[0].onOtherSender',
-    message: 'rewrite is not available',
-  },
   // References.
   {
     name: 'a variable that is not set',

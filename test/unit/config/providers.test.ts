@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { PRESETS } from '../../../src/config/presets.ts';
 import { presetProvider } from '../../../src/config/providers.ts';
 import { mebibytes } from '../../../src/core/octets.ts';
-import { ConfigFolder, configOf } from '../../support/config-folder.ts';
+import { ConfigFolder, configOf, problemsOf } from '../../support/config-folder.ts';
 
 const folder = new ConfigFolder();
 afterAll(() => folder.remove());
@@ -16,6 +16,7 @@ describe('microsoft365', () => {
       tokenUrl: 'https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token',
       deviceUrl: 'https://login.microsoftonline.com/contoso.com/oauth2/v2.0/devicecode',
       scopes: ['https://outlook.office.com/SMTP.Send', 'offline_access'],
+      identityScopes: ['openid', 'profile'],
       applicationScopes: ['https://outlook.office365.com/.default'],
       mechanism: 'XOAUTH2',
       smtp: { host: 'smtp.office365.com', port: 587, tls: 'starttls' },
@@ -159,5 +160,38 @@ describe('a configured provider', () => {
     expect(await providerOf(`  lab: { extends: google, tokenUrl: "http://${host}:8080/token" }\n`, 'lab')).toMatchObject({
       tokenUrl: `http://${host}:8080/token`,
     });
+  });
+});
+
+describe('signing in', () => {
+  it('at Google asks for what a refresh token needs there', () => {
+    expect(presetProvider('google')).toMatchObject({
+      authorizeUrl: 'https://accounts.google.com/o/oauth2/v2/auth',
+      authorizeParameters: { access_type: 'offline', prompt: 'consent' },
+      redirectUri: 'http://127.0.0.1/oauth/callback',
+      identityScopes: ['openid', 'email'],
+    });
+  });
+
+  const lab = (keys: object): string => JSON.stringify({ providers: { lab: { extends: 'google', ...keys } } });
+  const account = { name: 'box', provider: 'lab', mailbox: 'box@lab.test', auth: { grant: 'refresh_token', clientId: 'id' } };
+
+  it('can be told what to send along, where to come back, and whom to ask for', async () => {
+    const keys = { authorizeParameters: { hd: 'lab.test' }, redirectUri: 'http://localhost:8400/cb', identityScopes: [] };
+    const yaml = JSON.stringify({ ...(JSON.parse(lab(keys)) as object), accounts: [account] });
+    expect(configOf(await folder.load(yaml)).accounts[0]?.provider).toMatchObject(keys);
+  });
+
+  it.each([
+    [{ authorizeParameters: { state: 'fixed' } }, 'providers.lab.authorizeParameters.state', 'is set by Postern itself'],
+    [{ authorizeParameters: { code_challenge_method: 'plain' } }, 'providers.lab.authorizeParameters.code_challenge_method', 'is set by'],
+    [{ authorizeParameters: ['prompt'] }, 'providers.lab.authorizeParameters', 'must be a map of keys'],
+    [{ redirectUri: 'http://relay.lab.test/cb' }, 'providers.lab.redirectUri', 'must start with https://'],
+    [{ redirectUri: 'http://localhost/cb#x' }, 'providers.lab.redirectUri', 'fragment'],
+    [{ identityScopes: ['openid email'] }, 'providers.lab.identityScopes[0]', 'without spaces'],
+  ])('%j is refused', async (keys, path, message) => {
+    expect(problemsOf(await folder.load(lab(keys)))).toContainEqual(
+      expect.objectContaining({ path, message: expect.stringContaining(message) }),
+    );
   });
 });

@@ -1,14 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import type { EpochMs } from '../../../src/core/clock.ts';
+import type { UpstreamLimits } from '../../../src/core/account.ts';
+import { type EpochMs, seconds } from '../../../src/core/clock.ts';
 import { queueId, sessionId } from '../../../src/core/ids.ts';
 import type { Content, SubmissionStart, SubmissionTransaction } from '../../../src/core/ports/submission.ts';
 import { type Upstream, UpstreamError, type UpstreamTransaction } from '../../../src/core/ports/upstream.ts';
 import { problem } from '../../../src/core/problem.ts';
 import { type Reply, reply } from '../../../src/core/reply.ts';
 import { DirectDelivery } from '../../../src/delivery/direct.ts';
-import { testAccount, testClient } from '../../support/accounts.ts';
+import { Calendar } from '../../../src/delivery/calendar.ts';
+import { Pacer } from '../../../src/delivery/pacer.ts';
+import { Pauses } from '../../../src/delivery/pauses.ts';
+import { testAccount, testClient, testProvider } from '../../support/accounts.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
+import { MemoryPaceStore } from '../../support/memory-pace-store.ts';
 
 /** What the upstream says at each step; an error is thrown. */
 interface Script {
@@ -45,6 +50,7 @@ function scriptedUpstream(script: Script) {
       const answer = await say(script.mail ?? reply(250, '2.1.0', 'Sender OK'));
       return answer.code === 250 ? { reply: answer, transaction } : { reply: answer };
     },
+    relay: () => Promise.reject(new Error('direct delivery goes step by step')),
   };
   return { upstream, seen };
 }
@@ -65,25 +71,36 @@ function content(...texts: string[]): Content {
   };
 }
 
-function delivery(script: Script) {
+async function delivery(script: Script, limits: Partial<UpstreamLimits> = {}) {
   const { upstream, seen } = scriptedUpstream(script);
+  const clock = new FakeClock();
+  const watched: string[] = [];
   const log = new MemoryLog();
-  const account = testAccount();
+  const account = testAccount({ provider: testProvider({ limits: { ...testProvider().limits, ...limits } }) });
+  const pauses = new Pauses(clock);
+  const pacer = await Pacer.open({ store: new MemoryPaceStore(), clock, calendar: new Calendar(clock), log });
   const submission = new DirectDelivery({
     accounts: new Map([[account.name, account]]),
     upstream,
-    clock: new FakeClock(),
+    clock,
+    pacer,
+    pauses,
+    patience: seconds(45),
     log,
     explain: (stage) => problem('UPSTREAM_REFUSED', `refused at ${stage}`),
+    watch: {
+      relayed: (name) => void watched.push(`${name} relayed`),
+      failed: (name, { code, cause }) => void watched.push(`${name} ${code} ${cause}`),
+    },
   });
-  return { submission, seen, log };
+  return { submission, seen, log, watched, clock, pauses };
 }
 
-async function open(script: Script): Promise<{ transaction: SubmissionTransaction; seen: string[]; log: MemoryLog }> {
-  const { submission, seen, log } = delivery(script);
+async function open(script: Script): Promise<{ transaction: SubmissionTransaction; seen: string[]; log: MemoryLog; watched: string[] }> {
+  const { submission, seen, log, watched } = await delivery(script);
   const { transaction } = await submission.begin(start);
   if (transaction === undefined) throw new Error('MAIL was refused');
-  return { transaction, seen, log };
+  return { transaction, seen, log, watched };
 }
 
 const lost = new UpstreamError('content', problem('UPSTREAM_LOST'), reply(451, '4.4.2', 'Connection to the provider lost'));
@@ -120,7 +137,7 @@ describe('direct delivery', () => {
     ],
     ['MAIL, by a defect', { mail: new TypeError('x is not a function') }, 451, '4.3.0'],
   ])('passes on a refusal of %s', async (_name, script, code, enhancedCode) => {
-    const { submission, log } = delivery(script);
+    const { submission, log } = await delivery(script);
     const begun = await submission.begin(start);
     expect(begun.transaction).toBeUndefined();
     expect(begun.reply).toMatchObject({ code, enhancedCode });
@@ -163,5 +180,77 @@ describe('direct delivery', () => {
     })();
     await expect(transaction.submitContent({ messageId: '<m>', chunks })).rejects.toBe(vanished);
     expect(seen).not.toContain('.');
+  });
+});
+
+describe('whoever watches the accounts hears', () => {
+  it('of a message that got through, and of a recipient that did not', async () => {
+    const { transaction, watched } = await open({ rcpt: [reply(250, '2.1.5', 'ok'), reply(550, '5.1.10', 'not found')] });
+    for (const address of ['a@x.test', 'b@x.test']) await transaction.addForwardPath({ address });
+    await transaction.prepareContent();
+    await transaction.submitContent(content('x\r\n'));
+    expect(watched).toEqual(['billing UPSTREAM_REFUSED refused at rcpt', 'billing relayed']);
+  });
+
+  it('of a session that could not be had', async () => {
+    const what = problem('UPSTREAM_SMTP_AUTH_DISABLED', '535 5.7.139');
+    const { submission, watched } = await delivery({ mail: new UpstreamError('auth', what, reply(454, '4.7.0', 'no')) });
+    await submission.begin(start);
+    expect(watched).toEqual(['billing UPSTREAM_SMTP_AUTH_DISABLED 535 5.7.139']);
+  });
+
+  it('nothing of a defect of ours', async () => {
+    const { submission, watched } = await delivery({ mail: new TypeError('x is not a function') });
+    await submission.begin(start);
+    expect(watched).toEqual([]);
+  });
+});
+
+describe('the pace of an account', () => {
+  it('makes a submission wait for its turn, if that comes soon enough', async () => {
+    const { submission, clock } = await delivery({}, { messagesPerMinute: 2 });
+    expect((await submission.begin(start)).reply.code).toBe(250);
+    await clock.advance(seconds(30));
+    expect((await submission.begin(start)).reply.code).toBe(250);
+    let third: Reply | undefined;
+    const waiting = submission.begin(start).then(({ reply: answer }) => void (third = answer));
+    await clock.advance(seconds(29));
+    expect(third).toBeUndefined();
+    await clock.advance(seconds(1));
+    await waiting;
+    expect(third).toMatchObject({ code: 250 });
+  });
+
+  it.each([
+    ['the minute is full for longer than an application waits', { messagesPerMinute: 1 }],
+    ['the day is full', { recipientsPerDay: 1 }],
+  ])('answers 451 4.3.2 at once where %s', async (_what, limits) => {
+    const { submission, log, watched } = await delivery({}, limits);
+    const { transaction } = await submission.begin(start);
+    await transaction?.addForwardPath({ address: 'a@x.test' });
+    await transaction?.prepareContent();
+    await transaction?.submitContent(content('x\r\n'));
+    const refused = await submission.begin(start);
+    expect(refused.transaction).toBeUndefined();
+    expect(refused.reply).toMatchObject({ code: 451, enhancedCode: '4.3.2' });
+    expect(log.of('message-deferred')[0]?.problem).toMatchObject({
+      code: 'UPSTREAM_BUSY',
+      cause: expect.stringContaining('pace') as string,
+    });
+    expect(watched.at(-1)).toContain('UPSTREAM_BUSY');
+  });
+
+  it('does not count what never got as far as MAIL', async () => {
+    const unreachable = new UpstreamError('connect', problem('UPSTREAM_UNREACHABLE'), reply(451, '4.4.1', 'No'));
+    const { submission } = await delivery({ mail: unreachable }, { messagesPerMinute: 1 });
+    for (let index = 0; index < 3; index += 1) expect((await submission.begin(start)).reply).toMatchObject({ enhancedCode: '4.4.1' });
+  });
+
+  it('lets nobody wait while the process ends', async () => {
+    const { submission, pauses } = await delivery({}, { messagesPerMinute: 1 });
+    await submission.begin(start);
+    const waiting = submission.begin(start);
+    pauses.endAll();
+    expect((await waiting).reply).toMatchObject({ code: 451, enhancedCode: '4.3.2' });
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProblemError } from '../../../src/core/problem.ts';
-import { loadOrCreateKey } from '../../../src/platform/key-file.ts';
+import { keyText, loadOrCreateKey, openStateKeys, replaceKeys } from '../../../src/platform/key-file.ts';
 
 let directory: string;
 let path: string;
@@ -65,7 +65,8 @@ describe('loadOrCreateKey', () => {
     ['too long', Buffer.alloc(33, 1).toString('base64')],
     ['hex', Buffer.alloc(32, 1).toString('hex')],
     ['raw octets', '\0'.repeat(32)],
-    ['two lines', `${Buffer.alloc(32, 1).toString('base64')}\n${Buffer.alloc(32, 2).toString('base64')}`],
+    ['a key and something else', `${Buffer.alloc(32, 1).toString('base64')}\n# the old one`],
+    ['one key on two lines', `${Buffer.alloc(16, 1).toString('base64')}\n${Buffer.alloc(16, 2).toString('base64')}`],
     ['huge', 'A'.repeat(5000)],
   ])('refuses a file that is %s, and leaves it', async (_what, content) => {
     const file = join(directory, 'bad.key');
@@ -79,5 +80,39 @@ describe('loadOrCreateKey', () => {
 
   it('says so where the path is a directory', async () => {
     expect((await problemOf(loadOrCreateKey(directory))).code).toBe('STATE_KEY_UNUSABLE');
+  });
+});
+
+describe('several keys', () => {
+  const one = Buffer.alloc(32, 1);
+  const two = Buffer.alloc(32, 2);
+  const hex = (keys: readonly Uint8Array[]): string[] => keys.map((key) => Buffer.from(key).toString('hex'));
+
+  it('are read newest first, whatever the line ends', async () => {
+    await loadOrCreateKey(path);
+    await writeFile(path, `${keyText(two)}\r\n\n${keyText(one)}`);
+    expect(hex((await openStateKeys(path)).keys)).toEqual(hex([two, one]));
+    expect(hex([await loadOrCreateKey(path)])).toEqual(hex([two]));
+  });
+
+  it('are replaced whole, and seen by who looks again', async () => {
+    const keys = await openStateKeys(path);
+    const known = keys.keys[0];
+    await replaceKeys(path, [two, known]);
+    expect(hex(keys.keys)).toEqual(hex([known]));
+    expect(hex(await keys.reread())).toEqual(hex([two, known]));
+    expect(hex(keys.keys)).toEqual(hex([two, known]));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(join(directory, 'var'))).toEqual(['master.key']);
+  });
+
+  it('that cannot be read again leave those known', async () => {
+    const keys = await openStateKeys(path);
+    const known = hex(keys.keys);
+    await writeFile(path, 'broken');
+    expect((await problemOf(keys.reread())).code).toBe('STATE_KEY_UNUSABLE');
+    await rm(path);
+    expect((await problemOf(keys.reread())).cause).toContain('vanished');
+    expect(hex(keys.keys)).toEqual(known);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { firstForeignSender, mayUseSender } from '../../../src/policy/sender.ts';
+import { firstForeignSender, judgeField, judgeReversePath, mayUseSender } from '../../../src/policy/sender.ts';
 import { testClient } from '../../support/accounts.ts';
 
 const client = testClient({ senders: ['Billing@Postern.test', '*@contoso.test', '*@exämple.test'] });
@@ -32,4 +32,18 @@ test('of several addresses in From the first that is not allowed counts, an empt
   expect(firstForeignSender(client, ['billing@postern.test', 'evil@example.test', 'worse@example.test'])).toBe('evil@example.test');
   expect(firstForeignSender(client, [''])).toBe('');
   expect(firstForeignSender(client, [])).toBeUndefined();
+});
+
+test('another sender is refused, or the mailbox takes its place', () => {
+  const rewriting = testClient({ onOtherSender: { rewriteTo: 'billing@postern.test' } });
+  expect(judgeReversePath(client, 'x@y.test')).toEqual({ kind: 'refused', address: 'x@y.test' });
+  expect(judgeReversePath(rewriting, 'x@y.test')).toEqual({ kind: 'rewritten', address: 'x@y.test', to: 'billing@postern.test' });
+  expect(judgeReversePath(rewriting, '')).toEqual({ kind: 'allowed' });
+  expect(judgeField(rewriting, ['billing@postern.test', 'x@y.test'], false)).toMatchObject({ kind: 'rewritten', address: 'x@y.test' });
+  expect(judgeField(rewriting, ['billing@postern.test'], false)).toEqual({ kind: 'allowed' });
+});
+
+test('a field that is malformed and names nobody counts as foreign, an absent one does not', () => {
+  expect(judgeField(client, [], true)).toEqual({ kind: 'refused', address: '' });
+  expect(judgeField(client, [], false)).toEqual({ kind: 'allowed' });
 });

@@ -275,7 +275,7 @@ describe('hosts', () => {
       },
     });
     const answer = await ask(tokenUrl);
-    expect(answer).toMatchObject({ kind: 'unaskable', problem: { code: 'TOKEN_MISCONFIGURED' } });
+    expect(answer).toMatchObject({ kind: 'problem', problem: { code: 'TOKEN_MISCONFIGURED' } });
     expect(JSON.stringify(answer)).not.toContain('password');
     expect(dialled).toEqual([]);
   });

@@ -14,7 +14,8 @@ const EXPECTED: Readonly<Record<TokenErrorClass, readonly number[]>> = {
   ],
   config: [
     7000215, 7000222, 700016, 700011, 7000218, 700025, 700027, 700024, 90002, 50194, 9001023, 9002332, 900971, 50011, 70011, 28002, 28003,
-    700022, 700023, 501481, 9002313, 900144, 90014, 90038, 900432, 70002, 70003,
+    700022, 700023, 501481, 9002313, 900144, 90014, 90038, 900432, 70002, 70003, 700021, 700030, 1000502, 50013, 50027, 70021, 700211,
+    700212, 700213,
   ],
   transient: [90033, 90012, 90024, 90006, 90055, 90090, 90091, 50033, 50087, 50088, 50166, 70012, 40010, 80001, 80002, 80005],
   loop: [50196],
@@ -118,5 +119,66 @@ describe('the standard fields', () => {
     const description = 'User alice@contoso.com is odd';
     expect(classifyTokenError(fields({ error: 'new_error', description })).problem.cause).toContain(description);
     expect(classifyTokenError(fields({ errorCodes: [50173], description })).problem.cause).not.toContain('alice');
+  });
+});
+
+describe('a refused service account of Google', () => {
+  it.each<[string, string | undefined, TokenErrorClass, RegExp]>([
+    [
+      'unauthorized_client',
+      'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.',
+      'policy',
+      /Manage domain-wide delegation/,
+    ],
+    ['invalid_grant', 'Invalid email or User ID', 'policy', /primary address/],
+    ['invalid_grant', 'Invalid grant: account not found', 'config', /gcloud iam service-accounts describe/],
+    ['invalid_grant', 'Invalid JWT Signature.', 'config', /keys create/],
+    [
+      'invalid_grant',
+      'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.',
+      'transient',
+      /timedatectl/,
+    ],
+    ['invalid_grant', 'Something new', 'config', /describe/],
+    ['invalid_grant', undefined, 'config', /describe/],
+    ['invalid_client', 'The OAuth client was not found.', 'config', /describe/],
+    ['disabled_client', 'The OAuth client was disabled.', 'config', /describe/],
+    ['invalid_scope', 'Invalid OAuth scope or ID token audience provided.', 'config', /mail\.google\.com/],
+    ['access_denied', 'Account restricted', 'policy', /domain-wide/],
+    ['whatever_this_is', undefined, 'transient', /waits/],
+  ])('%s, "%s"', (error, description, errorClass, remedy) => {
+    const verdict = classifyTokenError(fields({ grant: 'service_account', error, ...(description === undefined ? {} : { description }) }));
+    expect(verdict.class).toBe(errorClass);
+    expect(verdict.isCertain).toBe(true);
+    expect(verdict.problem.remedy).toMatch(remedy);
+    expect(verdict.problem.remedy).not.toContain('postern login');
+  });
+
+  it('shows the description of what is not known', () => {
+    const what = fields({ grant: 'service_account', description: 'Something new' });
+    expect(classifyTokenError(what).problem.cause).toContain('Something new');
+  });
+
+  it('is busy where Google is', () => {
+    expect(classifyTokenError(fields({ grant: 'service_account', httpStatus: 503 })).class).toBe('transient');
+  });
+});
+
+describe('a refused application', () => {
+  it.each([
+    ['an unexplained invalid_grant', fields()],
+    ['missing consent', fields({ errorCodes: [65001] })],
+    ['interaction_required', fields({ error: 'interaction_required', suberror: 'basic_action' })],
+  ])('is never told to sign in again: %s', (_what, refusal) => {
+    const verdict = classifyTokenError({ ...refusal, grant: 'client_credentials' });
+    expect(verdict).toMatchObject({ class: 'config', isCertain: true, problem: { code: 'TOKEN_MISCONFIGURED' } });
+    expect(verdict.problem.remedy).not.toContain('postern login');
+    expect(verdict.problem.remedy).toContain('consent');
+  });
+
+  it('is judged as ever otherwise', () => {
+    expect(classifyTokenError(fields({ grant: 'client_credentials', errorCodes: [700027] })).problem.remedy).toContain('certificate');
+    expect(classifyTokenError(fields({ grant: 'client_credentials', errorCodes: [53003] })).class).toBe('policy');
+    expect(classifyTokenError(fields({ grant: 'client_credentials', errorCodes: [50196] })).class).toBe('loop');
   });
 });

@@ -38,6 +38,21 @@ describe('tokens', () => {
     expect(read({ ...good, expires_in: value })).toMatchObject({ kind: 'granted', expiresIn: expected * 1000 });
   });
 
+  it.each<[string, Record<string, unknown>, number]>([
+    ['a moment in place of a duration', { expires_on: NOW / 1000 + 1234 }, 1234],
+    ['a moment as a string, as from App Service', { expires_on: String(NOW / 1000 + 1234) }, 1234],
+    ['both: the duration wins', { expires_on: NOW / 1000 + 1234, expires_in: '60' }, 60],
+    ['a moment that is a date', { expires_on: '11/24/2026 00:00:00 +00:00' }, 3599],
+  ])('%s', (_what, life, expected) => {
+    const { expires_in: _none, ...rest } = good;
+    expect(read({ ...rest, ...life })).toMatchObject({ kind: 'granted', expiresIn: expected * 1000 });
+  });
+
+  it('with a moment in the past are dead on arrival', () => {
+    const { expires_in: _none, ...rest } = good;
+    expect(read({ ...rest, expires_on: NOW / 1000 - 1 })).toMatchObject({ kind: 'nonsense' });
+  });
+
   it.each([0, -1, '0', '-3600', -1e12])('expires_in %j: the token is dead on arrival', (value) => {
     expect(read({ ...good, expires_in: value, refresh_token: 'rotated' })).toMatchObject({ kind: 'nonsense', refreshToken: 'rotated' });
   });

@@ -1,6 +1,6 @@
 /** What the tests of this folder share: a certificate, a pool against a scripted server, content. */
 import { afterEach } from 'vitest';
-import type { Account, Endpoint } from '../../../src/core/account.ts';
+import type { Account, AuthSettings, Endpoint } from '../../../src/core/account.ts';
 import { type DurationMs, seconds } from '../../../src/core/clock.ts';
 import type { MailParameters } from '../../../src/core/envelope.ts';
 import type { Clock } from '../../../src/core/ports/clock.ts';
@@ -39,6 +39,7 @@ export interface LabOptions extends ScriptedServerOptions {
   readonly endpoint?: Partial<Endpoint>;
   readonly mechanism?: 'XOAUTH2' | 'OAUTHBEARER';
   readonly smtpUser?: string;
+  readonly auth?: AuthSettings;
   readonly ca?: string;
   readonly pool?: Partial<SessionPoolOptions>;
 }
@@ -64,7 +65,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     smtp: { host: 'localhost', port: server.port, tls: options.isImplicit === true ? 'implicit' : 'starttls', ...endpoint },
     limits: { ...testProvider().limits, connections },
   });
-  const account = testAccount({ provider, smtpUser });
+  const account = testAccount({ provider, smtpUser, ...(options.auth === undefined ? {} : { auth: options.auth }) });
   const tokens = new MemoryTokenSource();
   const log = new MemoryLog();
   const pool = new SessionPool({ tokens, clock, log, hostname: 'relay.postern.test', options: options.pool ?? {} });

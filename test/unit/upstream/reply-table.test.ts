@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { UpstreamStage } from '../../../src/core/ports/upstream.ts';
 import { joinReplyLines, parseReplyLine, type Reply } from '../../../src/core/reply.ts';
-import type { ReplyVerdict } from '../../../src/upstream/reply-rows/row.ts';
+import type { ReplyVerdict } from '../../../src/core/reply-meaning.ts';
 import { classifyReply, explainReply, REPLY_TABLE } from '../../../src/upstream/reply-table.ts';
 
 function parsed(line: string): Reply {

@@ -1,0 +1,44 @@
+/**
+ * Long runs of what must never go wrong: `npm run campaign -- NAME [--count N] [--seed N]`. Without a name, lists them. Exit code 1 where a promise was broken,
+ * 3 where the campaign cannot run on this machine.
+ */
+import { parseArgs } from 'node:util';
+import type { Campaign } from '../test/campaign/campaign.ts';
+import { runKillCampaign } from '../test/campaign/spool-kill.ts';
+import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
+
+const campaigns: Readonly<Record<string, Campaign>> = {
+  'spool-kill': { summary: 'kill -9 of a process with a spool, at every point of its work', count: 1000, run: runKillCampaign },
+  'spool-power-cut': {
+    summary: 'power cuts under a spool on ext4, with two controls (needs root and loop devices)',
+    count: 300,
+    obstacle: powerCutObstacle,
+    run: runPowerCutCampaign,
+  },
+};
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { count: { type: 'string' }, seed: { type: 'string' } } });
+const [name] = positionals;
+const campaign = name === undefined ? undefined : campaigns[name];
+if (campaign === undefined) {
+  for (const [each, { summary, count }] of Object.entries(campaigns)) console.log(`${each.padEnd(20)} ${summary}; ${count} by default`);
+  process.exitCode = name === undefined ? 0 : 2;
+} else {
+  process.exitCode = await runCampaign(campaign);
+}
+
+async function runCampaign({ run, count, obstacle }: Campaign): Promise<number> {
+  const options = { count: Number(values.count ?? count), seed: Number(values.seed ?? Date.now() % 1_000_000_000) };
+  console.log(`${name}: count ${options.count}, seed ${options.seed}, ${new Date().toISOString()}`);
+  const reason = await obstacle?.();
+  if (reason !== undefined) {
+    console.log(`not run: ${reason}`);
+    return 3;
+  }
+  const began = performance.now();
+  const { counts, broken } = await run({ ...options, print: (line) => console.log(line) });
+  for (const [what, number] of Object.entries(counts)) console.log(`  ${what}: ${number}`);
+  for (const what of broken) console.log(`  BROKEN: ${what}`);
+  console.log(`${broken.length === 0 ? 'kept' : 'broken'} in ${Math.round((performance.now() - began) / 1000)} s`);
+  return broken.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,176 @@
+/**
+ * The queue of a relay that runs, asked over its control socket.
+ *
+ * What comes back is bounded in size and time, and checked against the schemas: the other side may be another version.
+ *
+ * @packageDocumentation
+ */
+import { type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from 'node:http';
+import type { z } from 'zod';
+import { type DurationMs, minutes, seconds } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type {
+  QueueChange,
+  QueueControl,
+  QueueFilter,
+  QueueItemInFull,
+  QueueListing,
+  QueueSelection,
+  QueueVerb,
+} from '../core/ports/queue-control.ts';
+import { ProblemError, problem } from '../core/problem.ts';
+import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
+import { problemIn } from './api.ts';
+import { changeSchema, itemInFullSchema, listingSchema } from './queue-schemas.ts';
+
+/** What the client needs. */
+export interface ControlClientOptions {
+  /** Of the socket. */
+  readonly path: string;
+  readonly clock: Clock;
+}
+
+const ANSWER_LIMIT = 256 * 1024 * 1024;
+/** Until an answer begins, and between two parts of one. */
+const PATIENCE = seconds(60);
+const CHANGE_PATIENCE = minutes(10);
+
+export class ControlClient implements QueueControl {
+  readonly #options: ControlClientOptions;
+
+  constructor(options: ControlClientOptions) {
+    this.#options = options;
+  }
+
+  list(filter: QueueFilter, limit: number): Promise<QueueListing> {
+    const given = Object.entries({ ...filter, limit }).flatMap(([name, value]): [string, string][] =>
+      value === undefined ? [] : [[name, String(value)]],
+    );
+    return this.#ask(listingSchema, 'GET', `/api/v1/queue?${new URLSearchParams(given).toString()}`);
+  }
+
+  async show(queueId: string): Promise<QueueItemInFull> {
+    return this.#ask(itemInFullSchema, 'GET', `/api/v1/queue/${pathPart(queueId)}`);
+  }
+
+  change(verb: QueueVerb, selection: QueueSelection): Promise<QueueChange> {
+    return this.#ask(changeSchema, 'POST', `/api/v1/queue/${verb}`, selection);
+  }
+
+  async *export(queueId: string): AsyncGenerator<Uint8Array, void, undefined> {
+    const exchange = await this.#send('GET', `/api/v1/queue/${pathPart(queueId)}/content`, undefined, PATIENCE);
+    try {
+      if (exchange.response.statusCode !== 200) throw await this.#refusal(exchange.response);
+      for await (const chunk of exchange.response as AsyncIterable<Buffer>) yield chunk;
+    } catch (error) {
+      throw this.#unreachable(error);
+    } finally {
+      exchange.end();
+    }
+  }
+
+  async #ask<Answer>(schema: z.ZodType<Answer>, method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
+    const exchange = await this.#send(method, path, body, method === 'POST' ? CHANGE_PATIENCE : PATIENCE);
+    try {
+      if (exchange.response.statusCode !== 200) throw await this.#refusal(exchange.response);
+      const answer = schema.safeParse(await readDocument(exchange.response));
+      if (!answer.success) throw this.#nonsense('its answer is not what this version understands');
+      return answer.data;
+    } catch (error) {
+      throw this.#unreachable(error);
+    } finally {
+      exchange.end();
+    }
+  }
+
+  /** Resolves when the head of the answer has come. */
+  async #send(method: string, target: string, body: unknown, patience: DurationMs): Promise<Exchange> {
+    const socket = await this.#socketPath();
+    try {
+      return await this.#exchange(socket.path, method, target, body, patience);
+    } finally {
+      await socket.close(); // Connected, it needs no path any more.
+    }
+  }
+
+  async #socketPath(): Promise<SocketPath> {
+    try {
+      return await openSocketPath(this.#options.path);
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+  }
+
+  #exchange(socketPath: string, method: string, path: string, body: unknown, patience: DurationMs): Promise<Exchange> {
+    const document = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const headers: OutgoingHttpHeaders =
+      document === undefined ? {} : { 'content-type': 'application/json', 'content-length': document.length };
+    return new Promise((resolve, reject) => {
+      const outgoing = httpRequest({
+        socketPath,
+        method,
+        path,
+        headers: { host: 'localhost', ...headers },
+        agent: false,
+      });
+      const late = this.#options.clock.startTimer(patience, () => outgoing.destroy(new Error(`no answer within ${patience / 1000} s`)));
+      const end = (): void => {
+        late.cancel();
+        outgoing.destroy();
+      };
+      outgoing.once('response', (response) => {
+        late.cancel();
+        response.socket.setTimeout(PATIENCE, () => response.destroy(new Error(`nothing came for ${PATIENCE / 1000} s`)));
+        resolve({ response, end });
+      });
+      outgoing.once('error', (error) => {
+        end();
+        reject(this.#unreachable(error));
+      });
+      outgoing.end(document);
+    });
+  }
+
+  async #refusal(response: IncomingMessage): Promise<ProblemError> {
+    return problemIn(await readDocument(response)) ?? this.#nonsense(`it answered ${response.statusCode ?? 0}`);
+  }
+
+  #nonsense(why: string): ProblemError {
+    return new ProblemError(problem('CONTROL_UNREACHABLE', `${this.#options.path}: ${why}`));
+  }
+
+  #unreachable(error: unknown): ProblemError {
+    if (error instanceof ProblemError) return error;
+    const why = error instanceof Error ? error.message : String(error);
+    return new ProblemError(problem('CONTROL_UNREACHABLE', `${this.#options.path}: ${why}`), { cause: error });
+  }
+}
+
+/** A request with the head of its answer. */
+interface Exchange {
+  readonly response: IncomingMessage;
+  /** Give the connection up, whatever its state. */
+  readonly end: () => void;
+}
+
+/** @throws ProblemError `SPOOL_ENTRY_UNKNOWN`: what a path cannot hold names no message. */
+function pathPart(queueId: string): string {
+  if (/^[A-Za-z0-9-]{1,64}$/.test(queueId)) return queueId;
+  throw new ProblemError(problem('SPOOL_ENTRY_UNKNOWN', `there is no message ${queueId} in the queue`));
+}
+
+async function readDocument(response: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > ANSWER_LIMIT) throw new Error('its answer is too large');
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Alerts put together: who notices, the desk that remembers, and where they go.
+ *
+ * @packageDocumentation
+ */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import type { Account, AccountName } from '../core/account.ts';
+import { troubleEvent } from '../core/alert.ts';
+import type { Alerts, DeliveryWatch } from '../core/ports/alerts.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { TokenStore } from '../core/ports/token-store.ts';
+import { VERSION } from '../core/version.ts';
+import { AlertDesk } from '../observability/alert-desk.ts';
+import type { Scrubber } from '../observability/scrubber.ts';
+import { ExpiryWatch } from '../observability/secret-expiry.ts';
+import { Webhook } from '../observability/webhook.ts';
+import { WebhookSink } from '../observability/webhook-sink.ts';
+import { systemClock } from '../platform/system-clock.ts';
+import { systemRandom } from '../platform/system-random.ts';
+import type { TokenStatus } from '../token/account-tokens.ts';
+import { secretEnds } from './secret-ends.ts';
+
+/** The log, and what keeps secrets out of it. */
+interface Observed {
+  readonly log: Log;
+  readonly scrubber: Scrubber;
+}
+
+/** The desk, with the webhooks of the configuration. @throws ProblemError `CONFIG_INVALID` */
+export function openAlertDesk(config: Config, accounts: readonly Account[], { log, scrubber }: Observed): Promise<AlertDesk> {
+  const base = { clock: systemClock, log };
+  const origin = { host: hostname(), version: VERSION };
+  const sinks = config.alerts.map(({ webhook: url, events, ...signing }) => {
+    const webhook = new Webhook({ url, ...signing, clock: systemClock, redactor: scrubber });
+    return new WebhookSink({ ...base, webhook, events, origin, scrubber, random: systemRandom });
+  });
+  const names = accounts.map(({ name }) => name);
+  return AlertDesk.open({ ...base, file: join(config.state.dir, 'alerts.json'), accounts: names, sinks });
+}
+
+/** Turns what happens to an account's tokens into conditions. Trouble that passes by itself is none. */
+export function tokenWatch(alerts: Alerts) {
+  return (account: AccountName, { state, problem, obtainedAt }: TokenStatus): void => {
+    // A token that was restored from the store may be older than the trouble.
+    if (state === 'active') return alerts.clear(account, 'tokens', obtainedAt);
+    if (problem === undefined || (state !== 'reauth-required' && state !== 'misconfigured')) return undefined;
+    const usual = state === 'reauth-required' ? 'reauth_required' : 'account_misconfigured';
+    return alerts.raise({ account, topic: 'tokens', event: troubleEvent(problem) ?? usual, problem });
+  };
+}
+
+/** Turns what the upstream says into conditions. Failures to get a token are told by {@link tokenWatch}. */
+export function deliveryWatch(alerts: Alerts): DeliveryWatch {
+  return {
+    relayed: (account) => alerts.clear(account, 'upstream'),
+    failed(account, problem) {
+      const event = problem.code.startsWith('TOKEN_') ? undefined : troubleEvent(problem);
+      if (event !== undefined) alerts.raise({ account, topic: 'upstream', event, problem });
+    },
+  };
+}
+
+export function expiryWatch(alerts: Alerts, accounts: readonly Account[], store: TokenStore, { log }: Pick<Observed, 'log'>): ExpiryWatch {
+  const ends = async () => (await Promise.all(accounts.map((account) => secretEnds(account, store, log)))).flat();
+  return new ExpiryWatch({ ends, alerts, clock: systemClock });
+}

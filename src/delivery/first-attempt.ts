@@ -1,0 +1,87 @@
+/**
+ * The attempt that is made while the application still waits and the message is a draft.
+ *
+ * The draft can be made an entry of the spool while the attempt goes on: then what came of the attempt becomes the entry's, as with any other. Content
+ * that was begun is read from the draft to its end; content that was not comes from the spool, and only once the entry is there.
+ *
+ * @packageDocumentation
+ */
+import type { DurationMs } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Draft, Lease } from '../core/ports/spool.ts';
+import type { NewMessage } from '../core/spool-entry.ts';
+import type { Tried } from './courier.ts';
+import type { LoggedMessage } from './delivery-log.ts';
+import type { Lane } from './lane.ts';
+import { leaseEnd, OWNER } from './lease-keeper.ts';
+import type { Pauses } from './pauses.ts';
+
+/** What a first attempt needs. */
+export interface FirstAttemptDependencies {
+  readonly clock: Clock;
+  readonly pauses: Pauses;
+  /** How long the application waits. */
+  readonly budget: DurationMs;
+}
+
+export class FirstAttempt {
+  /** Rejects where the content could not be had: nothing was delivered then. */
+  readonly done: Promise<Tried>;
+  readonly #lane: Lane;
+  readonly #draft: Draft;
+  readonly #message: NewMessage;
+  readonly #deps: FirstAttemptDependencies;
+  #isContentBegun = false;
+  #accepting: Promise<Lease> | undefined;
+
+  constructor(lane: Lane, draft: Draft, message: NewMessage, logged: LoggedMessage, deps: FirstAttemptDependencies) {
+    this.#lane = lane;
+    this.#draft = draft;
+    this.#message = message;
+    this.#deps = deps;
+    const { reversePath, parameters, forwardPaths } = message;
+    this.done = lane.courier.try({
+      envelope: { reversePath, parameters, forwardPaths },
+      openContent: () => this.#content(),
+      message: logged,
+      attempt: 1,
+      patience: deps.budget,
+    });
+    this.done.catch(() => undefined); // Whoever looks at it is told; nobody may be looking yet.
+  }
+
+  /**
+   * What came of it; undefined where the budget is spent first, or somebody else finds the account in trouble, or the process ends.
+   *
+   * @throws As {@link done}.
+   */
+  async inTime(): Promise<Tried | undefined> {
+    const { pauses, budget } = this.#deps;
+    const pause = pauses.begin(budget);
+    const { gate } = this.#lane;
+    const unlisten = gate.onChange(() => (gate.state.kind === 'open' ? undefined : pause.end()));
+    try {
+      return await Promise.race([this.done, pause.ended.then(() => undefined)]);
+    } finally {
+      unlisten();
+      pause.end();
+    }
+  }
+
+  /**
+   * Make the draft an entry, leased to this attempt.
+   *
+   * @throws ProblemError; the attempt then goes on only if it has its content already.
+   */
+  accept(): Promise<Lease> {
+    const lease = { owner: OWNER, until: leaseEnd(this.#deps.clock), isTransmitting: this.#isContentBegun };
+    this.#accepting = this.#draft.acceptLeased(this.#message, lease);
+    return this.#accepting;
+  }
+
+  async *#content(): AsyncGenerator<Uint8Array, void, undefined> {
+    this.#isContentBegun = true;
+    if (this.#accepting === undefined) yield* this.#draft.content();
+    else yield* this.#lane.worker.transmit(await this.#accepting);
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * A connection to an IMAP or POP3 server, line by line, for a short trial.
+ *
+ * Everything is bounded: the length of a line, the lines of an answer, the octets that wait to be read, and the time for each line. What fails is a
+ * ProblemError; the connection is gone then.
+ *
+ * @packageDocumentation
+ */
+import type { Socket } from 'node:net';
+import type { Endpoint } from '../core/account.ts';
+import { seconds } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/ports/clock.ts';
+import { type ProblemCode, ProblemError, problem } from '../core/problem.ts';
+import { cleanText } from '../core/reply.ts';
+import { type Dial, upgradeToTls } from '../platform/dial.ts';
+import { DialError } from '../platform/dial-error.ts';
+import { dialProblem } from './dial-problem.ts';
+
+/** Where to connect, and what the server is called in remedies. */
+export interface LineServer {
+  readonly endpoint: Endpoint;
+  readonly ca: string | undefined;
+  readonly protocol: 'imap' | 'pop3';
+}
+
+const CONNECT_DEADLINE = seconds(30);
+const LINE_DEADLINE = seconds(30);
+/** RFC 4959 and RFC 5034 set no limit for challenges; 12,288 is that of SMTP (RFC 4954 §4). */
+const LONGEST_LINE = 12_288;
+const MOST_WAITING = 262_144;
+const MOST_LINES = 200;
+
+export class LineConnection {
+  readonly target: string;
+  readonly #server: LineServer;
+  readonly #clock: Clock;
+  #socket: Socket;
+  #waiting = '';
+  #ending: ProblemError | undefined;
+  #linesLeft = MOST_LINES;
+  #wake: () => void = () => {};
+
+  private constructor(server: LineServer, socket: Socket, clock: Clock) {
+    this.target = `${server.endpoint.host}:${server.endpoint.port}`;
+    this.#server = server;
+    this.#clock = clock;
+    this.#socket = socket;
+    this.#listen();
+  }
+
+  /** @throws ProblemError `UPSTREAM_UNREACHABLE` or `UPSTREAM_TLS_FAILED` */
+  static async open(server: LineServer, dial: Dial, clock: Clock): Promise<LineConnection> {
+    const { host, port, tls } = server.endpoint;
+    const request = {
+      host,
+      port,
+      tls: tls === 'implicit' ? 'implicit' : 'none',
+      ca: server.ca,
+      deadline: CONNECT_DEADLINE,
+      clock,
+    } as const;
+    const socket = await explained(server, () => dial(request));
+    return new LineConnection(server, socket, clock);
+  }
+
+  /** One line without its end. @throws ProblemError where none comes. */
+  async readLine(): Promise<string> {
+    if (this.#linesLeft === 0) throw this.#fail('UPSTREAM_PROTOCOL', 'its answers have no end');
+    this.#linesLeft -= 1;
+    let timer: Timer | undefined;
+    try {
+      for (;;) {
+        const line = this.#takeLine();
+        if (line !== undefined) return line;
+        if (this.#ending !== undefined) throw this.#ending;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          timer ??= this.#clock.startTimer(LINE_DEADLINE, () =>
+            this.#end('UPSTREAM_TIMEOUT', `no answer within ${LINE_DEADLINE / 1000} s`),
+          );
+        });
+      }
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  send(line: string): void {
+    if (/[\u0000-\u001f\u007f]/.test(line)) throw new Error('control character in a command');
+    if (this.#ending === undefined) this.#socket.write(`${line}\r\n`);
+  }
+
+  /** Go on with TLS. @throws ProblemError */
+  async startTls(): Promise<void> {
+    const { endpoint, ca } = this.#server;
+    // What came in clear after the answer would be taken for encrypted text (CVE-2011-0411).
+    if (this.#waiting !== '') throw this.#fail('UPSTREAM_TLS_FAILED', 'clear text after the answer to STARTTLS');
+    this.#socket.removeAllListeners('data').removeAllListeners('end').pause();
+    const plain = this.#socket;
+    const upgrade = { servername: endpoint.host, port: endpoint.port, ca, clock: this.#clock, deadline: CONNECT_DEADLINE };
+    this.#socket = await explained(this.#server, () => upgradeToTls(plain, upgrade));
+    this.#listen();
+  }
+
+  /** @returns The error, with the server's name before `what`. The connection is over. */
+  #fail(code: ProblemCode, what: string): ProblemError {
+    this.#end(code, what);
+    return this.#ending ?? new ProblemError(problem(code, `${this.target}: ${what}`));
+  }
+
+  close(): void {
+    this.#end('UPSTREAM_LOST', 'closed by us');
+  }
+
+  #listen(): void {
+    this.#socket.on('data', (octets: Buffer) => {
+      this.#waiting += octets.toString('latin1');
+      const isTooLong = this.#waiting.length > LONGEST_LINE && !this.#waiting.includes('\n');
+      if (isTooLong || this.#waiting.length > MOST_WAITING) this.#end('UPSTREAM_PROTOCOL', 'it sends more than the protocol allows');
+      this.#wake();
+    });
+    this.#socket.on('error', (error) => this.#end('UPSTREAM_LOST', `connection lost (${error.message})`));
+    this.#socket.on('end', () => this.#end('UPSTREAM_LOST', 'the server closed the connection'));
+    this.#socket.on('close', () => this.#end('UPSTREAM_LOST', 'connection closed'));
+  }
+
+  #takeLine(): string | undefined {
+    const end = this.#waiting.indexOf('\n');
+    if (end === -1) return undefined;
+    const line = this.#waiting.slice(0, end).replace(/\r$/, '');
+    this.#waiting = this.#waiting.slice(end + 1);
+    return line;
+  }
+
+  #end(code: ProblemCode, what: string): void {
+    this.#ending ??= new ProblemError(problem(code, `${this.target}: ${what}`));
+    this.#socket.destroy();
+    this.#wake();
+  }
+}
+
+const STARTTLS = { imap: '-starttls imap', pop3: '-starttls pop3' } as const;
+
+async function explained<Result>({ endpoint, protocol }: LineServer, open: () => Promise<Result>): Promise<Result> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof DialError)) throw error;
+    const starttls = endpoint.tls === 'implicit' ? '' : STARTTLS[protocol];
+    throw new ProblemError(dialProblem(error, { kind: 'mail server', key: `providers.NAME.${protocol}.host`, starttls }), { cause: error });
+  }
+}
+
+/** A server's line as it may be shown: one line, and nothing that might be a token quoted back. */
+export function showLine(line: string): string {
+  return cleanText(line)
+    .replace(/[A-Za-z0-9+/=._~-]{64,}/g, '[removed]')
+    .slice(0, 200);
+}

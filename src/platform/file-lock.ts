@@ -1,0 +1,174 @@
+/**
+ * A lock on a directory that only one process holds, and that a killed process does not keep.
+ *
+ * Node has neither flock nor fcntl locks, so the lock is a file, made by link(2), which is atomic and fails where the name is taken. It names its
+ * holder: process id, the moment that process started (pids are used again), the boot, and the pid namespace. Where boot and namespace are
+ * ours, /proc tells at once whether the holder lives. A holder elsewhere, in another container or on another machine that shares the volume,
+ * cannot be looked up: every holder renews the file's modification time every second, and one that does not change for five seconds is dead. So
+ * a container that was killed starts again within that time, and a second one that is started beside a living one does not.
+ *
+ * @packageDocumentation
+ */
+import { randomBytes } from 'node:crypto';
+import { link, lstat, readFile, readlink, rename, unlink, utimes, writeFile } from 'node:fs/promises';
+
+/** What came of trying to lock. */
+export type LockOutcome =
+  | { readonly kind: 'locked'; readonly release: () => Promise<void> }
+  /** `holder` names the process that has it, for a message to the operator. */
+  | { readonly kind: 'held'; readonly holder: string };
+
+interface Holder {
+  readonly pid: number;
+  /** Clock ticks after boot, field 22 of /proc/PID/stat; `''` where there is no /proc. */
+  readonly startedAt: string;
+  readonly boot: string;
+  readonly namespace: string;
+  /** Tells two locks of one process apart. */
+  readonly nonce: string;
+}
+
+const HEARTBEAT = 1_000;
+const DEAD_AFTER = 5_000;
+
+/**
+ * Take the lock `path`, waiting at most some seconds to see whether a holder that cannot be looked up still lives.
+ *
+ * @throws Error of node:fs.
+ */
+export async function lockFile(path: string): Promise<LockOutcome> {
+  const text = JSON.stringify(await describeOurselves());
+  for (;;) {
+    if (await create(path, text)) return { kind: 'locked', release: keep(path, text) };
+    const found = await readIfThere(path);
+    if (found === undefined) continue;
+    if (await isAlive(path, found)) return { kind: 'held', holder: nameOf(found) };
+    await removeStale(path, found);
+  }
+}
+
+/** False where the name is taken. */
+async function create(path: string, text: string): Promise<boolean> {
+  const own = `${path}.${randomBytes(8).toString('hex')}`;
+  await writeFile(own, text, { mode: 0o600, flag: 'wx' });
+  try {
+    await link(own, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await unlink(own);
+  }
+}
+
+/** Renews the lock until it is released. */
+function keep(path: string, text: string): () => Promise<void> {
+  const heartbeat = setInterval(() => {
+    const now = new Date();
+    utimes(path, now, now).catch(() => undefined); // Worse than a failed renewal would be to stop for one.
+  }, HEARTBEAT).unref();
+  return async () => {
+    clearInterval(heartbeat);
+    if ((await readIfThere(path)) === text) await unlink(path);
+  };
+}
+
+/** Renamed before it is removed, so that a lock another process has taken in the meantime is noticed and given back. */
+async function removeStale(path: string, stale: string): Promise<void> {
+  const aside = `${path}.${randomBytes(8).toString('hex')}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  if ((await readIfThere(aside)) !== stale) await link(aside, path);
+  await unlink(aside);
+}
+
+async function isAlive(path: string, text: string): Promise<boolean> {
+  const ours = await describeOurselves();
+  const holder = parse(text);
+  if (holder === undefined || holder.boot !== ours.boot || holder.namespace !== ours.namespace) return isRenewed(path);
+  if (holder.startedAt === '') return isRunning(holder.pid);
+  return (await startOf(holder.pid)) === holder.startedAt;
+}
+
+/** Watches whether the lock is renewed. */
+async function isRenewed(path: string): Promise<boolean> {
+  const before = await modifiedAt(path);
+  for (let waited = 0; waited < DEAD_AFTER; waited += HEARTBEAT / 2) {
+    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT / 2));
+    if ((await modifiedAt(path)) !== before) return true;
+  }
+  return false;
+}
+
+async function modifiedAt(path: string): Promise<number | undefined> {
+  try {
+    return (await lstat(path)).mtimeMs;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+async function describeOurselves(): Promise<Holder> {
+  return {
+    pid: process.pid,
+    startedAt: (await startOf(process.pid)) ?? '',
+    boot: ((await readIfThere('/proc/sys/kernel/random/boot_id')) ?? '').trim(),
+    namespace: await readlink('/proc/self/ns/pid').catch(() => ''), // No /proc: one machine, one namespace.
+    nonce: randomBytes(8).toString('hex'),
+  };
+}
+
+/** Undefined where there is no such process, or no /proc. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const stat = await readIfThere(`/proc/${pid}/stat`);
+  // The second field is the command in parentheses and may hold anything, so count from its end: the next field is the third.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+function parse(text: string): Holder | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isHolder(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function isHolder(value: unknown): value is Holder {
+  if (typeof value !== 'object' || value === null || !('pid' in value) || typeof value.pid !== 'number') return false;
+  return ['startedAt', 'boot', 'namespace', 'nonce'].every((name) => typeof Reflect.get(value, name) === 'string');
+}
+
+function nameOf(text: string): string {
+  const holder = parse(text);
+  return holder === undefined ? 'another process' : `process ${holder.pid}`;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

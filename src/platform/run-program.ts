@@ -1,0 +1,141 @@
+/**
+ * Runs a program and reads what it prints: no shell, an environment of the caller's choosing, a deadline, and a limit on output.
+ *
+ * The program gets a process group of its own, and at the deadline the whole group is killed: a script's children do not live on. Standard input
+ * is empty, so that nothing waits for a person.
+ *
+ * @packageDocumentation
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { type DurationMs, milliseconds } from '../core/clock.ts';
+import type { Octets } from '../core/octets.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { errorCode } from './dial-error.ts';
+
+/** What to run and how far it may go. */
+export interface ProgramRequest {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Working directory. */
+  readonly directory: string;
+  /** All of it: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly deadline: DurationMs;
+  /** Of standard output; of standard error the last so many octets are looked at. */
+  readonly mostOutput: Octets;
+  readonly clock: Clock;
+  /** Kills it before the deadline. */
+  readonly signal?: AbortSignal;
+}
+
+/** How it ended. */
+export type ProgramResult =
+  | {
+      readonly kind: 'exited';
+      /** Undefined where a signal ended it. */
+      readonly code?: number;
+      readonly signal?: string;
+      /** Standard output. */
+      readonly output: string;
+      /** The last line of standard error that is not blank. */
+      readonly lastErrorLine?: string;
+    }
+  /** `reason` is a code of the system: ENOENT. */
+  | { readonly kind: 'not-started'; readonly reason: string }
+  | { readonly kind: 'timeout'; readonly after: DurationMs }
+  /** The signal said so. */
+  | { readonly kind: 'called-off' }
+  | { readonly kind: 'too-much-output'; readonly limit: Octets };
+
+/** A child that was left behind may hold the pipes open after the program has ended; so long is waited for the rest of the output. */
+const AFTER_EXIT = milliseconds(250);
+
+/** Run it. Never rejects. */
+export function runProgram(request: ProgramRequest): Promise<ProgramResult> {
+  const { program, args, directory, env } = request;
+  let child: ChildProcess;
+  try {
+    // A NUL in a name or argument makes it throw at once.
+    child = spawn(program, [...args], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true, shell: false });
+  } catch (error) {
+    return Promise.resolve({ kind: 'not-started', reason: errorCode(error) });
+  }
+  return new Watch(child, request).result;
+}
+
+/** One running program. */
+class Watch {
+  readonly result: Promise<ProgramResult>;
+  readonly #child: ChildProcess;
+  readonly #request: ProgramRequest;
+  readonly #output: Buffer[] = [];
+  #length = 0;
+  #errors = Buffer.alloc(0);
+  #settle: (result: ProgramResult) => void = () => {};
+
+  constructor(child: ChildProcess, request: ProgramRequest) {
+    this.#child = child;
+    this.#request = request;
+    const { deadline, clock, signal } = request;
+    const expire = (): void => this.#kill({ kind: 'timeout', after: deadline });
+    const timer = clock.startTimer(deadline, expire);
+    const callOff = (): void => this.#kill({ kind: 'called-off' });
+    signal?.addEventListener('abort', callOff);
+    this.result = new Promise((resolve) => {
+      this.#settle = (result) => {
+        timer.cancel();
+        signal?.removeEventListener('abort', callOff);
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        resolve(result);
+      };
+    });
+    this.#listen();
+    if (signal?.aborted === true) callOff();
+  }
+
+  #listen(): void {
+    const { clock, mostOutput } = this.#request;
+    this.#child.stdout?.on('data', (chunk: Buffer) => this.#take(chunk));
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errors = Buffer.from(Buffer.concat([this.#errors, chunk]).subarray(0 - mostOutput));
+    });
+    this.#child.once('error', (error) => this.#settle({ kind: 'not-started', reason: errorCode(error) }));
+    this.#child.once('exit', () => {
+      clock.startTimer(AFTER_EXIT, () => this.#finish(), { isBackground: true });
+    });
+    this.#child.once('close', () => this.#finish());
+  }
+
+  #take(chunk: Buffer): void {
+    const { mostOutput } = this.#request;
+    this.#length += chunk.length;
+    if (this.#length > mostOutput) this.#kill({ kind: 'too-much-output', limit: mostOutput });
+    else this.#output.push(chunk);
+  }
+
+  #finish(): void {
+    const { exitCode, signalCode } = this.#child;
+    const lastErrorLine = this.#errors
+      .toString('utf8')
+      .split(/\r?\n|\r/)
+      .findLast((line) => line.trim() !== '');
+    this.#settle({
+      kind: 'exited',
+      ...(exitCode === null ? {} : { code: exitCode }),
+      ...(signalCode === null ? {} : { signal: signalCode }),
+      output: Buffer.concat(this.#output).toString('utf8'),
+      ...(lastErrorLine === undefined ? {} : { lastErrorLine }),
+    });
+  }
+
+  #kill(result: ProgramResult): void {
+    const { pid } = this.#child;
+    try {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL'); // The group.
+    } catch (error) {
+      if (errorCode(error) !== 'ESRCH') throw error; // Already gone.
+    }
+    this.#settle(result);
+  }
+}

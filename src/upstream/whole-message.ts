@@ -1,0 +1,148 @@
+/**
+ * A whole message on a session: MAIL, RCPT and DATA in one go, then the content.
+ *
+ * Where the upstream offers PIPELINING all commands travel together, before MAIL has been answered (RFC 2920 §3.1); else one after another, and no
+ * further than makes sense. However it ends, the session is either ready for the next transaction or gone.
+ *
+ * Invariants:
+ * - Content is opened only after a 354 and where a recipient was accepted.
+ * - A recipient that was refused stays refused, whatever becomes of the session afterwards.
+ *
+ * @packageDocumentation
+ */
+import type { Envelope } from '../core/envelope.ts';
+import { type RelayResult, type StagedReply, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
+import { isAccepted, type Reply } from '../core/reply.ts';
+import type { SmtpSession } from './smtp-session.ts';
+
+/** A reply, or that the session failed before it came. */
+type Answer = Reply | UpstreamError;
+
+/** What is known of each recipient, in the envelope's order. */
+type Answers = readonly (StagedReply | undefined)[];
+
+/** What became of the recipients. */
+type Outcome = Pick<RelayResult, 'answers' | 'failure'>;
+
+/** Told of each reply. */
+type ReplyListener = (stage: UpstreamStage, reply: Reply) => void;
+
+export class WholeMessage {
+  /** The reply to MAIL. Whoever started this must look at it, and go on with {@link complete} unless the session is to be thrown away. */
+  readonly mail: Promise<Reply>;
+  readonly #session: SmtpSession;
+  readonly #envelope: Envelope;
+  /** RCPT and DATA, where they travel with MAIL. */
+  readonly #ahead: { readonly rcpts: readonly Promise<Answer>[]; readonly data: Promise<Answer> } | undefined;
+  readonly #onReply: ReplyListener;
+
+  /** Sends MAIL, and the rest with it where that may be. */
+  constructor(session: SmtpSession, envelope: Envelope, onReply: ReplyListener) {
+    const { reversePath, parameters, forwardPaths } = envelope;
+    this.#session = session;
+    this.#envelope = envelope;
+    this.#onReply = onReply;
+    this.mail = session.mail(reversePath, parameters);
+    if (!session.mayPipeline || session.refusesMail(reversePath, parameters)) return;
+    const rcpts = forwardPaths.map((forwardPath) => valueOf(session.rcpt(forwardPath)));
+    this.#ahead = { rcpts, data: valueOf(session.data()) };
+  }
+
+  /**
+   * Go on after MAIL has been answered.
+   *
+   * @throws Whatever the content throws; the session is gone then.
+   */
+  async complete(mail: Reply, openContent: () => AsyncIterable<Uint8Array>): Promise<Outcome> {
+    if (!isAccepted(mail)) return this.#refused(mail);
+    const rcpts = await this.#rcpts();
+    const answers = rcpts.map((answer) => (isReply(answer) && !isAccepted(answer) ? this.#noted('rcpt', answer) : undefined));
+    const failed = rcpts.find((answer) => !isReply(answer));
+    const isAnyAccepted = rcpts.some((answer) => isReply(answer) && isAccepted(answer));
+    const data = failed ?? (await this.#data(isAnyAccepted));
+    if (data === undefined) {
+      this.#session.reset();
+      return { answers };
+    }
+    if (!isReply(data)) return isAnyAccepted || failed !== undefined ? { answers, failure: data } : { answers };
+    if (data.code !== 354) return this.#noContent(answers, data);
+    return isAnyAccepted ? this.#submit(answers, openContent) : this.#submitNothing(answers);
+  }
+
+  /** MAIL was refused: so is the rest, by all rules, and where it is not, the session cannot be trusted. */
+  async #refused(mail: Reply): Promise<Outcome> {
+    const answers = this.#envelope.forwardPaths.map(() => ({ stage: 'mail', reply: mail }) as const);
+    this.#onReply('mail', mail);
+    if (this.#ahead === undefined) return { answers };
+    await Promise.all(this.#ahead.rcpts);
+    const data = await this.#ahead.data;
+    if (isReply(data) && data.code < 400) this.#session.cut();
+    return { answers };
+  }
+
+  async #rcpts(): Promise<Answer[]> {
+    if (this.#ahead !== undefined) return Promise.all(this.#ahead.rcpts);
+    const answers: Answer[] = [];
+    for (const forwardPath of this.#envelope.forwardPaths) answers.push(await valueOf(this.#session.rcpt(forwardPath)));
+    return answers;
+  }
+
+  /** Undefined where it need not be said, since nobody would get the message. */
+  async #data(isAnyAccepted: boolean): Promise<Answer | undefined> {
+    if (this.#ahead !== undefined) return this.#ahead.data;
+    return isAnyAccepted ? valueOf(this.#session.data()) : undefined;
+  }
+
+  /** DATA was not answered with 354. */
+  #noContent(answers: Answers, data: Reply): Outcome {
+    if (isAccepted(data)) {
+      // Neither yes nor no.
+      this.#session.cut();
+      return { answers, failure: this.#session.failure('data') };
+    }
+    this.#session.reset();
+    // Without a recipient DATA is refused too (503, 554), which says nothing new.
+    return { answers: answers.every((answer) => answer !== undefined) ? answers : this.#fill(answers, 'data', data) };
+  }
+
+  async #submit(answers: Answers, openContent: () => AsyncIterable<Uint8Array>): Promise<Outcome> {
+    const answer = await valueOf(this.#session.content(openContent()));
+    if (!isReply(answer)) return { answers, failure: answer };
+    // Postfix keeps the transaction open when a restriction refuses at end-of-data; the next MAIL would be answered "503 nested MAIL".
+    if (!isAccepted(answer)) this.#session.reset();
+    return { answers: this.#fill(answers, 'final-reply', answer) };
+  }
+
+  /** RFC 2920 §3.1: DATA was accepted although every recipient was refused, so the content has to be empty. Nothing is delivered. */
+  async #submitNothing(answers: Answers): Promise<Outcome> {
+    const answer = await valueOf(this.#session.content(nothing()));
+    if (isReply(answer) && !isAccepted(answer)) this.#session.reset();
+    return { answers };
+  }
+
+  #fill(answers: Answers, stage: UpstreamStage, reply: Reply): Answers {
+    const noted = this.#noted(stage, reply);
+    return answers.map((answer) => answer ?? noted);
+  }
+
+  #noted(stage: UpstreamStage, reply: Reply): StagedReply {
+    this.#onReply(stage, reply);
+    return { stage, reply };
+  }
+}
+
+/** A failure of the session as a value: of many commands on their way at once each one fails with it. */
+async function valueOf(answer: Promise<Reply>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof UpstreamError) return error;
+    throw error;
+  }
+}
+
+const isReply = (answer: Answer): answer is Reply => !(answer instanceof UpstreamError);
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // An empty message: the dot follows at once.
+}

@@ -59,6 +59,11 @@ export class Directory {
     return this.clients.find((client) => client.clientId === clientId);
   }
 
+  /** Under which the tenant's own URLs are found. */
+  get tenantNames(): readonly string[] {
+    return [this.tenantId, this.domain, 'sandbox'];
+  }
+
   /** `{tenant}` of a URL: GUID, domain, `sandbox` (which saves a configuration from knowing either), or a name all tenants share. */
   matchTenant(segment: string): TenantMatch {
     const name = segment.toLowerCase();

@@ -23,8 +23,10 @@ import { AccessTokens } from './oauth/access-tokens.ts';
 import { AuthorizationCodes } from './oauth/authorization-codes.ts';
 import { DeviceCodes } from './oauth/device-codes.ts';
 import type { OAuthState } from './oauth/grants.ts';
+import { identityToken } from './oauth/identity-endpoint.ts';
 import { oauthRoutes } from './oauth/oauth-routes.ts';
 import { RefreshTokens } from './oauth/refresh-tokens.ts';
+import { serviceAccountToken } from './oauth/service-account-endpoint.ts';
 import { SignInPages } from './oauth/sign-in-pages.ts';
 import { TokenEndpoint } from './oauth/token-endpoint.ts';
 import { ReceivedMessages } from './received-messages.ts';
@@ -35,6 +37,7 @@ import { Exchange } from './submission/exchange.ts';
 import { MailboxLimits } from './submission/mailbox-limits.ts';
 import { startSubmissionServer } from './submission/submission-server.ts';
 import { TlsContexts } from './tls-contexts.ts';
+import { TrustedCredentials } from './trusted-credentials.ts';
 
 /** Where the sandbox listens when nothing else is asked for. `imap` and `pop3` are reserved. */
 export const SANDBOX_PORTS = { http: 8026, smtp: 2587, imap: 2993, pop3: 2995 } as const;
@@ -76,6 +79,12 @@ export interface Sandbox {
   readonly publicClientId: string;
   /** Addresses of the mailboxes, the default one first. */
   readonly mailboxes: readonly [string, ...string[]];
+  /** What counts in place of the client secret; register it here. */
+  readonly trusted: TrustedCredentials;
+  /** For `grant: service_account`: Google's token endpoint. */
+  readonly googleTokenUrl: string;
+  /** For `managedIdentity`: what IDENTITY_ENDPOINT is set to. */
+  readonly identityUrl: string;
   /** Tokens without a sign-in, and revocation. */
   readonly mint: Mint;
   /** Change its fields at any time. */
@@ -144,6 +153,7 @@ interface Core {
   readonly identity: SandboxState;
   readonly oauth: OAuthState;
   readonly mint: Mint;
+  readonly trusted: TrustedCredentials;
   readonly messages: ReceivedMessages;
   readonly statistics: SandboxStatistics;
   readonly writer: StateWriter;
@@ -170,25 +180,57 @@ function createCore(options: SandboxOptions, identity: SandboxState, files: Stat
     devices: new DeviceCodes(clock, random, faults),
     faults,
   };
-  return { identity, oauth, mint: new Mint(oauth, clientId), messages: new ReceivedMessages(), statistics: newStatistics(), writer };
+  const trusted = new TrustedCredentials();
+  return {
+    identity,
+    oauth,
+    mint: new Mint(oauth, clientId),
+    trusted,
+    messages: new ReceivedMessages(),
+    statistics: newStatistics(),
+    writer,
+  };
 }
 
-function createExchange({ clock, random, log }: SandboxOptions, { oauth, messages, statistics }: Core): Exchange {
+function createExchange({ clock, random, log }: SandboxOptions, { oauth, trusted, messages, statistics }: Core): Exchange {
   const { directory, accessTokens, faults } = oauth;
   const limits = new MailboxLimits(faults.submission, clock);
-  return new Exchange({ directory, accessTokens, faults, limits, messages, statistics: statistics.submission, clock, random, log });
+  return new Exchange({
+    directory,
+    trusted,
+    accessTokens,
+    faults,
+    limits,
+    messages,
+    statistics: statistics.submission,
+    clock,
+    random,
+    log,
+  });
 }
 
 function createRoutes({ clock, random, log }: SandboxOptions, core: Core, sandbox: Sandbox): readonly Route[] {
-  const { oauth, mint, messages, statistics } = core;
+  const { oauth, mint, trusted, messages, statistics, identity } = core;
   const baseUrl = (): string => sandbox.httpUrl;
-  const tokens = new TokenEndpoint({ state: oauth, statistics: statistics.token, clock, random, log, baseUrl });
-  const control = controlRoutes({ messages, faults: oauth.faults, statistics, mint, about: () => about(sandbox) });
-  return [...control, ...oauthRoutes(tokens, new SignInPages(oauth), baseUrl)];
+  const tokens = new TokenEndpoint({ state: oauth, trusted, statistics: statistics.token, clock, random, log, baseUrl });
+  const control = controlRoutes({ messages, faults: oauth.faults, statistics, mint, trusted, about: () => about(sandbox) });
+  const otherGrants: readonly Route[] = [
+    {
+      method: 'POST',
+      path: /^\/google\/token$/,
+      handle: (request) => serviceAccountToken(request, oauth, trusted, clock.now(), sandbox.googleTokenUrl),
+    },
+    {
+      method: 'GET',
+      path: /^\/metadata\/identity\/oauth2\/token$/,
+      handle: (request) => identityToken(request, oauth, trusted, identity.clientId, clock.now()),
+    },
+  ];
+  return [...control, ...otherGrants, ...oauthRoutes(tokens, new SignInPages(oauth), baseUrl)];
 }
 
 function present(
-  { identity, oauth, mint, messages, statistics }: Core,
+  { identity, oauth, mint, trusted, messages, statistics }: Core,
   { caPem }: Certificates,
   httpUrl: string,
   smtp: Sandbox['smtp'],
@@ -210,6 +252,9 @@ function present(
     clientSecret,
     publicClientId,
     mailboxes: [first, ...others],
+    trusted,
+    googleTokenUrl: `${httpUrl}/google/token`,
+    identityUrl: `${httpUrl}/metadata/identity/oauth2/token`,
     mint,
     faults: oauth.faults,
     messages,
@@ -220,6 +265,6 @@ function present(
 
 /** `GET /about`: what another process needs to use the sandbox. The secret is worth nothing elsewhere, and only loopback may ask. */
 function about(sandbox: Sandbox): object {
-  const { mint: _mint, faults: _faults, messages: _messages, statistics: _statistics, ...facts } = sandbox;
+  const { trusted: _trusted, mint: _mint, faults: _faults, messages: _messages, statistics: _statistics, ...facts } = sandbox;
   return facts;
 }

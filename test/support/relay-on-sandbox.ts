@@ -27,10 +27,12 @@ export interface RelayOnSandbox {
   readonly scrubber: Scrubber;
   readonly port: number;
   readonly stateDir: string;
+  /** Relative paths in the configuration start here. */
+  readonly folder: string;
   /** The secrets that must not be seen anywhere. */
   readonly secrets: readonly string[];
-  /** Stop it and start it again on the same state; from now on with other settings under `auth` where they are given. */
-  restart(auth?: object): Promise<void>;
+  /** Stop it and start it again on the same state; from now on with other settings under `auth`, and of the provider, where they are given. */
+  restart(auth?: object, provider?: object): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -61,7 +63,7 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
   const refreshToken = sandbox.mint.refreshToken('billing@sandbox.test');
   const port = await freePort();
   writeFileSync(join(folder, 'ca.pem'), sandbox.caPem);
-  const documentWith = (auth: object | undefined) => ({
+  const documentWith = (auth: object | undefined, provider: object | undefined) => ({
     listeners: { smtp: [{ host: '127.0.0.1', port, ...changes.listener }] },
     state: { dir: './var', keyFile: './var/master.key' },
     providers: {
@@ -71,6 +73,7 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
         smtp: { ...sandbox.smtp, tls: 'starttls', ...changes.smtp },
         caFile: './ca.pem',
         limits: { messagesPerMinute: 100_000, ...changes.limits },
+        ...provider,
       },
     },
     accounts: [
@@ -99,9 +102,9 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
     ...(changes.delivery === undefined ? {} : { delivery: changes.delivery }),
   });
   const scrubber = new Scrubber();
-  const start = async (auth: object | undefined): Promise<Relay> => {
-    writeFileSync(join(folder, 'postern.yaml'), stringify(documentWith(auth)));
-    const loaded = await loadConfig({ file: join(folder, 'postern.yaml'), env: {}, cwd: folder });
+  const start = async (auth: object | undefined, provider: object | undefined): Promise<Relay> => {
+    writeFileSync(join(folder, 'postern.yaml'), stringify(documentWith(auth, provider)));
+    const loaded = await loadConfig({ file: join(folder, 'postern.yaml'), env: { PATH: process.env['PATH'] }, cwd: folder });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
     const { config } = loaded;
     for (const secret of config.secrets) scrubber.add(secret);
@@ -110,18 +113,21 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
     return composed;
   };
   let newest: object | undefined;
-  let relay = await start(newest);
+  let newestProvider: object | undefined;
+  let relay = await start(newest, newestProvider);
   return {
     sandbox,
     log,
     scrubber,
     port,
     stateDir: join(folder, 'var'),
+    folder,
     secrets: ['local-pässword 1', refreshToken, sandbox.clientSecret],
-    async restart(auth): Promise<void> {
+    async restart(auth, provider): Promise<void> {
       await relay.stop(seconds(5));
       newest = auth ?? newest;
-      relay = await start(newest);
+      newestProvider = provider ?? newestProvider;
+      relay = await start(newest, newestProvider);
     },
     async close(): Promise<void> {
       await relay.stop(seconds(5));

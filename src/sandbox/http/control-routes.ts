@@ -8,6 +8,7 @@ import { defaultFaults, type FaultSwitches, setFaults } from '../faults.ts';
 import type { Mint } from '../mint.ts';
 import type { ReceivedMessage, ReceivedMessages } from '../received-messages.ts';
 import type { SandboxStatistics } from '../statistics.ts';
+import type { TrustedCredentials } from '../trusted-credentials.ts';
 import { type HttpAnswer, HttpRefusal, type HttpRequest, json, noContent, parseJsonBody, plainText, type Route } from './answer.ts';
 import { messagePage } from './message-page.ts';
 
@@ -17,12 +18,13 @@ export interface ControlDependencies {
   readonly faults: FaultSwitches;
   readonly statistics: SandboxStatistics;
   readonly mint: Mint;
+  readonly trusted: TrustedCredentials;
   /** What a client has to know: URLs, tenant, credentials. */
   readonly about: () => object;
 }
 
 export function controlRoutes(deps: ControlDependencies): readonly Route[] {
-  const { messages, faults, statistics, mint } = deps;
+  const { messages, faults, statistics, mint, trusted } = deps;
   const id = '(?<id>[^/]+)';
   return [
     { method: 'GET', path: /^\/$/, handle: () => messagePage(messages) },
@@ -37,6 +39,7 @@ export function controlRoutes(deps: ControlDependencies): readonly Route[] {
     { method: 'GET', path: /^\/stats$/, handle: () => json(200, statistics) },
     { method: 'POST', path: /^\/refresh-tokens$/, handle: (request) => json(201, { refreshToken: mint.refreshToken(mailboxOf(request)) }) },
     { method: 'POST', path: /^\/access-tokens$/, handle: (request) => json(201, { accessToken: mint.accessToken(mailboxOf(request)) }) },
+    { method: 'POST', path: /^\/trusted$/, handle: (request) => trust(request, trusted) },
     { method: 'DELETE', path: /^\/refresh-tokens$/, handle: () => after(() => mint.revokeRefreshTokens()) },
     { method: 'DELETE', path: /^\/access-tokens$/, handle: () => after(() => mint.revokeAccessTokens()) },
   ];
@@ -69,6 +72,30 @@ function changeFaults(request: HttpRequest, faults: FaultSwitches, base: FaultSw
   }
   return json(200, faults);
 }
+
+/** One credential, as an administrator would register it. */
+function trust(request: HttpRequest, trusted: TrustedCredentials): HttpAnswer {
+  const body = parseJsonBody(request);
+  const fields = new Map<string, unknown>(typeof body === 'object' && body !== null ? Object.entries(body) : []);
+  const text = (name: string): string => {
+    const value = fields.get(name);
+    if (typeof value !== 'string' || value === '') throw new HttpRefusal(400, `${name} is missing.`);
+    return value;
+  };
+  try {
+    if (fields.has('certificate')) trusted.addCertificate(text('certificate'));
+    else if (fields.has('issuer')) trusted.addFederatedCredential(text('issuer'), text('subject'), text('publicKey'));
+    else if (fields.has('clientEmail')) trusted.addServiceAccount(text('clientEmail'), text('publicKey'));
+    else if (fields.has('password')) trusted.setPassword(text('mailbox'), text('password'));
+    else throw new HttpRefusal(400, TRUST_FORMS);
+  } catch (error) {
+    throw error instanceof HttpRefusal ? error : new HttpRefusal(400, 'That is no certificate or public key in PEM form.');
+  }
+  return noContent();
+}
+
+const TRUST_FORMS =
+  'Give {"certificate"}, {"issuer","subject","publicKey"}, {"clientEmail","publicKey"} or {"mailbox","password"}; keys and certificates as PEM.';
 
 function mailboxOf(request: HttpRequest): string {
   const body = parseJsonBody(request);

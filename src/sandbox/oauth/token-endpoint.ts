@@ -13,7 +13,8 @@ import { type TokenFault, takeTokenFault } from '../faults.ts';
 import { formBody, type HttpAnswer, type HttpRequest, json } from '../http/answer.ts';
 import { uuid } from '../sandbox-state.ts';
 import { countTokenRequest, type TokenStatistics } from '../statistics.ts';
-import { authenticateClient } from './client-authentication.ts';
+import type { TrustedCredentials } from '../trusted-credentials.ts';
+import { authenticateClient, type ClientJudge } from './client-authentication.ts';
 import { EntraRefusal } from './entra-errors.ts';
 import { answerGrant, type OAuthState, required } from './grants.ts';
 import { checkScopes, splitScopes } from './scopes.ts';
@@ -22,6 +23,7 @@ import { mangle } from './token-faults.ts';
 /** What the endpoint needs. */
 export interface TokenEndpointDependencies {
   readonly state: OAuthState;
+  readonly trusted: TrustedCredentials;
   readonly statistics: TokenStatistics;
   readonly clock: Clock;
   readonly random: Random;
@@ -72,9 +74,16 @@ export class TokenEndpoint {
       this.#checkTenant(request);
       const form = formBody(request);
       required(form, 'grant_type');
-      const client = authenticateClient(form, request.headers, this.#deps.state.directory);
+      const client = authenticateClient(form, request.headers, this.#judge());
       return json(200, answerGrant(this.#deps.state, client, form));
     });
+  }
+
+  #judge(): ClientJudge {
+    const { state, trusted, clock, baseUrl } = this.#deps;
+    const { directory } = state;
+    const tokenUrls = directory.tenantNames.map((name) => `${baseUrl()}/${name}/oauth2/v2.0/token`);
+    return { directory, trusted, now: clock.now(), tokenUrls };
   }
 
   async #withFault(fault: TokenFault, request: HttpRequest): Promise<HttpAnswer> {

@@ -218,10 +218,10 @@ export class ExchangeConnection extends SMTPConnection {
     this.upgrade(next);
   }
 
-  /** Both prompts are answered before the refusal, as by a server that only then learns that it must not look at the password. */
+  /** Both prompts are answered before a refusal, as by a server that only then learns that it must not look at the password. */
   #authLogin(initialResponse: string | undefined, next: Next): void {
-    const refuse = (_password: string, then: Next): void => this.#answer(this.exchange.refuseBasic(this.remoteAddress), then);
-    const askPassword = (_user: string, then: Next): void => this.#prompt('UGFzc3dvcmQ6', refuse, then);
+    const askPassword = (user: string, then: Next): void =>
+      this.#prompt('UGFzc3dvcmQ6', (password, after) => this.#signInWithPassword(decode(user), decode(password), after), then);
     if (initialResponse === undefined) this.#prompt('VXNlcm5hbWU6', askPassword, next);
     else askPassword(initialResponse, next);
   }
@@ -244,7 +244,7 @@ export class ExchangeConnection extends SMTPConnection {
   }
 
   #signIn(line: string, next: Next): void {
-    const { limits, faults } = this.exchange.deps;
+    const { faults } = this.exchange.deps;
     const answer = this.exchange.signIn(line, this.remoteAddress);
     if ('refusal' in answer) {
       if (answer.refusal === 'encoding') this.#answer(REPLIES.badEncoding, next);
@@ -255,9 +255,19 @@ export class ExchangeConnection extends SMTPConnection {
       }
       return;
     }
-    this.#signedIn = answer.signedIn;
-    this.session.user = answer.signedIn.user;
-    this.#leaveMailbox = limits.enter(answer.signedIn.user, this);
+    this.#enter(answer.signedIn, next);
+  }
+
+  #signInWithPassword(user: string, password: string, next: Next): void {
+    const answer = this.exchange.signInWithPassword(user, password, this.remoteAddress);
+    if ('refusal' in answer) this.#answer(answer.refusal, next);
+    else this.#enter(answer.signedIn, next);
+  }
+
+  #enter(signedIn: SignedIn, next: Next): void {
+    this.#signedIn = signedIn;
+    this.session.user = signedIn.user;
+    this.#leaveMailbox = this.exchange.deps.limits.enter(signedIn.user, this);
     this.#answer(REPLIES.signedIn, next);
   }
 
@@ -272,6 +282,8 @@ export class ExchangeConnection extends SMTPConnection {
     if (reply.startsWith('421')) this.close();
   }
 }
+
+const decode = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
 /** `MAIL FROM:<a@b> SIZE=1` → address and parameters; whether it is valid is for the library to say. */
 function parsePath(command: string): HeardPath {

@@ -73,6 +73,8 @@ export const REPLIES = {
   challengeRefused: '535 5.7.8 Username and Password not accepted',
   basicDisabled: (stamp: string): string =>
     `535 5.7.139 Authentication unsuccessful, basic authentication is disabled. [${HOST_NAME} ${stamp}]`,
+  wrongPassword: (stamp: string): string =>
+    `535 5.7.139 Authentication unsuccessful, the user credentials were incorrect. [${HOST_NAME} ${stamp}]`,
   cancelled: '501 5.7.0 Authentication cancelled',
   badEncoding: '501 5.5.2 Cannot decode the response',
   lineTooLong: '500 5.5.6 Authentication exchange line is too long',

@@ -14,6 +14,7 @@ import { headerFromAddress } from '../header-summary.ts';
 import type { AccessTokens } from '../oauth/access-tokens.ts';
 import type { Arrival, ReceivedMessages } from '../received-messages.ts';
 import type { SubmissionStatistics } from '../statistics.ts';
+import type { TrustedCredentials } from '../trusted-credentials.ts';
 import type { ReceivedContent } from './content.ts';
 import { HOST_NAME, REPLIES } from './exchange-replies.ts';
 import type { MailboxLimits } from './mailbox-limits.ts';
@@ -22,6 +23,7 @@ import { decodeXoauth2, judgeSignIn, type SignedIn } from './sign-in.ts';
 /** What the service is made of. */
 export interface ExchangeDependencies {
   readonly directory: Directory;
+  readonly trusted: TrustedCredentials;
   readonly accessTokens: AccessTokens;
   readonly faults: FaultSwitches;
   readonly limits: MailboxLimits;
@@ -62,12 +64,19 @@ export class Exchange {
     return { refusal: 'token' };
   }
 
-  /** A basic sign-in is refused whatever its password. */
-  refuseBasic(peer: string): string {
-    this.deps.statistics.authRefused += 1;
-    const fields = { event: 'sandbox-sign-in-refused', peer, mechanism: 'LOGIN' };
-    this.deps.log.info(fields, 'the sandbox refused a sign-in: basic authentication is disabled');
-    return REPLIES.basicDisabled(this.stamp());
+  /** Basic authentication: enabled for mailboxes that were given a password, and refused whatever the password for others. */
+  signInWithPassword(user: string, password: string, peer: string): { readonly signedIn: SignedIn } | { readonly refusal: string } {
+    const { statistics, log, trusted, directory } = this.deps;
+    const mailbox = directory.findMailbox(user);
+    const isRight = mailbox === undefined ? undefined : trusted.isPassword(user, password);
+    if (mailbox !== undefined && isRight === true) {
+      statistics.authAccepted += 1;
+      return { signedIn: { user: mailbox.address, mechanism: 'LOGIN', isApplication: false, mayUseMailbox: true } };
+    }
+    statistics.authRefused += 1;
+    const why = isRight === undefined ? 'basic authentication is disabled' : 'the password is wrong';
+    log.info({ event: 'sandbox-sign-in-refused', peer, mechanism: 'LOGIN' }, `the sandbox refused a sign-in: ${why}`);
+    return { refusal: isRight === undefined ? REPLIES.basicDisabled(this.stamp()) : REPLIES.wrongPassword(this.stamp()) };
   }
 
   /** A refusal of MAIL, or undefined. */
@@ -93,7 +102,7 @@ export class Exchange {
   }
 
   /** Keep the message. Returns the 250. */
-  keep(arrival: Arrival, octets: Buffer): string {
+  keep({ mechanism }: SignedIn, arrival: Arrival, octets: Buffer): string {
     const { messages, limits, statistics, clock, log } = this.deps;
     const id = `${Buffer.from(this.deps.random.octets(9)).toString('hex').toUpperCase()}@${HOST_NAME}`;
     const message = messages.add(id, clock.now(), arrival, octets);
@@ -103,14 +112,14 @@ export class Exchange {
       {
         event: 'sandbox-message-received',
         user: arrival.user,
-        mechanism: 'XOAUTH2',
+        mechanism,
         reversePath: arrival.reversePath,
         forwardPaths: arrival.forwardPaths.map(({ address }) => address),
         size: message.size,
         tls: arrival.tls,
         ...(message.messageId === '' ? {} : { messageId: message.messageId }),
       },
-      `the sandbox received a message; the session was signed in with XOAUTH2 as ${arrival.user}`,
+      `the sandbox received a message; the session was signed in with ${mechanism} as ${arrival.user}`,
     );
     return REPLIES.accepted(id);
   }

@@ -22,6 +22,7 @@ export interface Xoauth2Response {
 /** Who is signed in. */
 export interface SignedIn {
   readonly user: string;
+  readonly mechanism: 'XOAUTH2' | 'LOGIN';
   readonly isApplication: boolean;
   /** False: there is no mailbox permission; the message is refused after the dot. */
   readonly mayUseMailbox: boolean;
@@ -55,7 +56,7 @@ export function judgeSignIn({ user, accessToken }: Xoauth2Response, tokens: Acce
   const mailbox = directory.findMailbox(user);
   if (mailbox === undefined) return refused('there is no such mailbox');
   const mayUseMailbox = !isApplication || mailbox.isOpenToApplications !== false;
-  return { kind: 'accepted', signedIn: { user: mailbox.address, isApplication, mayUseMailbox } };
+  return { kind: 'accepted', signedIn: { user: mailbox.address, mechanism: 'XOAUTH2', isApplication, mayUseMailbox } };
 }
 
 const refused = (because: string): SignInVerdict => ({ kind: 'refused', because });

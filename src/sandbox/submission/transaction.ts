@@ -64,7 +64,8 @@ export class Transaction {
     const refusal = exchange.judgeContent(this.#signedIn, arrival, content);
     const fault = takeSubmissionFault(exchange.deps.faults, 'final');
     const isKept = refusal === undefined && (fault === undefined || keepsMessage(fault));
-    const reply = isKept && content.octets !== undefined ? exchange.keep(arrival, content.octets) : (refusal ?? REPLIES.tooLarge);
+    const reply =
+      isKept && content.octets !== undefined ? exchange.keep(this.#signedIn, arrival, content.octets) : (refusal ?? REPLIES.tooLarge);
     this.#reply(fault, reply, answer);
   }
 

@@ -6,6 +6,7 @@
  *
  * @packageDocumentation
  */
+import { X509Certificate } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type Provider from 'oidc-provider';
 import type { Context, Token } from 'oidc-provider';
@@ -53,12 +54,14 @@ export interface AuthorizationServer {
   /** Acts by itself, for {@link applicationMailbox} only: client_credentials. */
   readonly application: RegisteredApplication;
   readonly applicationMailbox: string;
+  /** Proves itself by a certificate (private_key_jwt), where one was registered; for both grants. */
+  readonly certifiedClientId: string;
   /** Every request to the token endpoint so far. */
   readonly tokenRequests: readonly TokenRequest[];
   /** Every access and refresh token ever handed out, for a search through logs. */
   readonly issuedTokens: readonly string[];
   /** A refresh token as if the owner of the mailbox had just signed in. */
-  mintRefreshToken(mailbox: string): Promise<string>;
+  mintRefreshToken(mailbox: string, clientId?: string): Promise<string>;
   /** An access token as if the owner of the mailbox had just signed in; does not count as a token request. */
   mintAccessToken(mailbox: string): Promise<string>;
   /** For access tokens issued from now on. */
@@ -74,10 +77,14 @@ export interface AuthorizationServer {
 const delegated = { clientId: '11111111-2222-3333-4444-555555555555', clientSecret: 'delegated~Secret.of-the-lab_8Q7x' };
 const publicClientId = '22222222-3333-4444-5555-666666666666';
 const application = { clientId: '66666666-7777-8888-9999-000000000000', clientSecret: 'application~Secret.of-the-lab_3Zk' };
+const certifiedClientId = '77777777-8888-9999-0000-111111111111';
 const mailServer = { clientId: 'mail-server', clientSecret: 'mail-server-secret-of-the-lab' };
 
-/** @param applicationMailbox - The one mailbox that the application without a user may open. */
-export async function startAuthorizationServer(applicationMailbox: string): Promise<AuthorizationServer> {
+/**
+ * @param applicationMailbox - The one mailbox that the application without a user may open.
+ * @param certificate - PEM, registered for {@link AuthorizationServer.certifiedClientId}.
+ */
+export async function startAuthorizationServer(applicationMailbox: string, certificate?: string): Promise<AuthorizationServer> {
   const requests: TokenRequest[] = [];
   const issued: string[] = [];
   const alive = new Map<string, Token[]>();
@@ -86,7 +93,7 @@ export async function startAuthorizationServer(applicationMailbox: string): Prom
   let handler: RequestListener = (_request, response) => void response.writeHead(503).end();
   let server = await listen((request, response) => handler(request, response), port);
   const origin = `http://127.0.0.1:${port}`;
-  const provider = await createProvider(origin, () => lifetime, applicationMailbox);
+  const provider = await createProvider(origin, () => lifetime, applicationMailbox, certificate);
   provider.use(async (context, next) => {
     await next();
     if (context.oidc?.route === 'token') record(context);
@@ -108,10 +115,10 @@ export async function startAuthorizationServer(applicationMailbox: string): Prom
     alive.set(owner, [...(alive.get(owner) ?? []), token]);
   }
 
-  async function consent(mailbox: string): Promise<Record<string, unknown>> {
-    const grant = new provider.Grant({ accountId: mailbox, clientId: delegated.clientId });
+  async function consent(mailbox: string, clientId = delegated.clientId): Promise<Record<string, unknown>> {
+    const grant = new provider.Grant({ accountId: mailbox, clientId });
     grant.addOIDCScope(SCOPES.join(' '));
-    const client = await provider.Client.find(delegated.clientId);
+    const client = await provider.Client.find(clientId);
     return { accountId: mailbox, client, grantId: await grant.save(), scope: SCOPES.join(' '), gty: 'authorization_code' };
   }
 
@@ -125,10 +132,11 @@ export async function startAuthorizationServer(applicationMailbox: string): Prom
     publicClientId,
     application,
     applicationMailbox,
+    certifiedClientId,
     tokenRequests: requests,
     issuedTokens: issued,
-    async mintRefreshToken(mailbox) {
-      const value = await new provider.RefreshToken(await consent(mailbox)).save();
+    async mintRefreshToken(mailbox, clientId) {
+      const value = await new provider.RefreshToken(await consent(mailbox, clientId)).save();
       issued.push(value);
       return value;
     },
@@ -156,7 +164,12 @@ export async function startAuthorizationServer(applicationMailbox: string): Prom
   };
 }
 
-async function createProvider(origin: string, lifetime: () => number, applicationMailbox: string): Promise<Provider> {
+async function createProvider(
+  origin: string,
+  lifetime: () => number,
+  applicationMailbox: string,
+  certificate: string | undefined,
+): Promise<Provider> {
   const { default: OidcProvider } = await quietly(() => import('oidc-provider'));
   const base = `/${TENANT}/oauth2/v2.0`;
   const configuration = {
@@ -189,6 +202,7 @@ async function createProvider(origin: string, lifetime: () => number, applicatio
         grant_types: ['client_credentials'],
         scope: APPLICATION_SCOPE,
       },
+      ...(certificate === undefined ? [] : [certified(certificate)]),
       {
         client_id: mailServer.clientId,
         client_secret: mailServer.clientSecret,
@@ -229,6 +243,21 @@ async function createProvider(origin: string, lifetime: () => number, applicatio
     },
   };
   return quietly(() => Promise.resolve(new OidcProvider(origin, configuration)));
+}
+
+/** As Entra has it: PS256 and nothing else. */
+function certified(certificate: string): object {
+  const key = new X509Certificate(certificate).publicKey.export({ format: 'jwk' });
+  return {
+    client_id: certifiedClientId,
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: 'PS256',
+    jwks: { keys: [{ ...key, use: 'sig', alg: 'PS256' }] },
+    application_type: 'native',
+    redirect_uris: ['http://localhost/oauth/callback'],
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+    scope: `openid ${SCOPES.join(' ')} ${APPLICATION_SCOPE}`,
+  };
 }
 
 /** oidc-provider warns on the console that this is not a production set-up; it is not. */

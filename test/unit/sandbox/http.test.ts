@@ -123,6 +123,8 @@ describe('another process', () => {
       clientSecret: sandbox.clientSecret,
       publicClientId: sandbox.publicClientId,
       mailboxes: sandbox.mailboxes,
+      googleTokenUrl: sandbox.googleTokenUrl,
+      identityUrl: sandbox.identityUrl,
     });
     const mint = (path: string, body = '{"mailbox":"relay@sandbox.test"}') => at(path, { method: 'POST', body });
     expect(await (await mint('/refresh-tokens')).json()).toEqual({ refreshToken: expect.stringMatching(/^1\.sandbox\./) });

@@ -147,7 +147,12 @@ describe('refusals', () => {
     ['unknown client', (fields) => ({ ...fields, client_id: 'nobody' }), 'unauthorized_client', 700016],
     ['no client', without('client_id'), 'invalid_request', 900144],
     ['no secret', without('client_secret'), 'invalid_client', 7000218],
-    ['an assertion', (fields) => ({ ...without('client_secret')(fields), client_assertion: 'x' }), 'invalid_client', 700027],
+    [
+      'an assertion without its type',
+      (fields) => ({ ...without('client_secret')(fields), client_assertion: 'x' }),
+      'invalid_request',
+      900144,
+    ],
     ['no grant type', without('grant_type'), 'invalid_request', 900144],
     ['unknown grant type', (fields) => ({ ...fields, grant_type: 'password' }), 'unsupported_grant_type', 70003],
     ['no refresh token', without('refresh_token'), 'invalid_request', 900144],

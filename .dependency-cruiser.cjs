@@ -38,6 +38,7 @@ module.exports = {
     library('nodemailer', 'upstream/|sandbox/'),
     library('imapflow', 'fetch/'),
     library('undici', 'token/|upstream/graph|fetch/|observability/'),
+    library('oauth4webapi', 'token/'),
     library('pino', 'observability/'),
     library('prom-client', 'observability/'),
     library('zod', 'config/|admin/'),

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { Campaign } from '../test/campaign/campaign.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
+import { runTokenRotation } from '../test/campaign/token-rotation.ts';
 
 const campaigns: Readonly<Record<string, Campaign>> = {
   'spool-kill': { summary: 'kill -9 of a process with a spool, at every point of its work', count: 1000, run: runKillCampaign },
@@ -15,9 +16,17 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     obstacle: powerCutObstacle,
     run: runPowerCutCampaign,
   },
+  'token-rotation': {
+    summary: 'kill -9 (--kills) and power cuts (--power-cuts, 50) around the rotation of a refresh token',
+    count: 200,
+    run: (options) => runTokenRotation({ ...options, powerCuts: Number(values['power-cuts'] ?? 50) }),
+  },
 };
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { count: { type: 'string' }, seed: { type: 'string' } } });
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { count: { type: 'string' }, kills: { type: 'string' }, 'power-cuts': { type: 'string' }, seed: { type: 'string' } },
+});
 const [name] = positionals;
 const campaign = name === undefined ? undefined : campaigns[name];
 if (campaign === undefined) {
@@ -28,7 +37,7 @@ if (campaign === undefined) {
 }
 
 async function runCampaign({ run, count, obstacle }: Campaign): Promise<number> {
-  const options = { count: Number(values.count ?? count), seed: Number(values.seed ?? Date.now() % 1_000_000_000) };
+  const options = { count: Number(values.kills ?? values.count ?? count), seed: Number(values.seed ?? Date.now() % 1_000_000_000) };
   console.log(`${name}: count ${options.count}, seed ${options.seed}, ${new Date().toISOString()}`);
   const reason = await obstacle?.();
   if (reason !== undefined) {

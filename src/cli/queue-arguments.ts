@@ -74,7 +74,7 @@ function readFilter(options: Given['options']): QueueFilter | string {
   const { account, held, code, 'older-than': age } = options;
   if (typeof age === 'string' && !DURATION_PATTERN.test(age)) return `--older-than ${age}: a duration is wanted, such as 30m, 4h or 5d`;
   if (typeof code === 'string' && !/^[A-Za-z0-9_.]{1,64}$/.test(code))
-    return `--code ${code}: a code is wanted, such as UPSTREAM_BLOCKED, 451 or 4.7.500`;
+    return `--code ${code}: a code is wanted, such as DEAD_LETTER, 451 or 4.7.500`;
   if (account === '') return '--account: a name is wanted';
   return {
     ...(typeof account === 'string' ? { account } : {}),

@@ -56,9 +56,24 @@ async function create(path: string, text: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
-    throw error;
+    if (!NO_HARD_LINKS.has(codeOf(error))) throw error;
+    return await createInPlace(path, text);
   } finally {
     await unlink(own);
+  }
+}
+
+/** What `link` says on file systems without hard links, many network shares among them. */
+const NO_HARD_LINKS: ReadonlySet<unknown> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/** Still only one wins, but for a moment the lock is empty, and whoever reads it then watches it for a while. */
+async function createInPlace(path: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
   }
 }
 

@@ -27,6 +27,8 @@ export interface RelaySettings {
   /** Name of its folder; a relay started again with the same name finds its state. */
   readonly name: string;
   readonly logLevel?: 'info' | 'trace';
+  /** Of all accounts; `direct` unless told. */
+  readonly delivery?: 'auto' | 'direct' | 'queue';
 }
 
 /** One line of the log. */
@@ -66,6 +68,7 @@ async function writeSecrets(servers: RealServers, folder: string): Promise<void>
 /** Write a configuration for the servers, with fresh seeds. Returns what {@link startRelay} takes. */
 export async function configureRelay(servers: RealServers, settings: RelaySettings): Promise<ConfiguredRelay> {
   const folder = `relay-${settings.name}`;
+  const { delivery = 'direct' } = settings;
   await writeSecrets(servers, folder);
   const ports = { off: await lowPort(), starttls: await lowPort(), implicit: await lowPort(), small: await lowPort() };
   const listener = (port: number) => ({ host: '127.0.0.1', port });
@@ -101,9 +104,9 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
       },
     },
     accounts: [
-      { name: 'billing', provider: 'lab', mailbox: BILLING, auth: delegated('billing'), delivery: 'direct' },
-      { name: 'printers', provider: 'lab', mailbox: PRINTERS, auth: delegated('printers'), delivery: 'direct' },
-      { name: 'shared', provider: 'lab', mailbox: SHARED, smtpUser: DELEGATE, auth: delegated('shared'), delivery: 'direct' },
+      { name: 'billing', provider: 'lab', mailbox: BILLING, auth: delegated('billing'), delivery },
+      { name: 'printers', provider: 'lab', mailbox: PRINTERS, auth: delegated('printers'), delivery },
+      { name: 'shared', provider: 'lab', mailbox: SHARED, smtpUser: DELEGATE, auth: delegated('shared'), delivery },
       {
         name: 'application',
         provider: 'lab',
@@ -114,7 +117,7 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
           clientId: servers.authorization.application.clientId,
           clientSecret: '${env:POSTERN_TEST_APPLICATION_SECRET}',
         },
-        delivery: 'direct',
+        delivery,
       },
     ],
     clients: [

@@ -84,10 +84,17 @@ export interface ConfigProblem extends ConfigNotice {
 }
 
 /** Either a configuration, or all its problems at once. */
-export type LoadResult =
-  | { readonly ok: true; readonly config: Config; readonly notices: readonly ConfigNotice[] }
-  /** `source` is what could not be used: the path of the file, or `environment`. */
-  | { readonly ok: false; readonly source: string; readonly problems: readonly ConfigProblem[] };
+export type LoadResult = { readonly ok: true; readonly config: Config; readonly notices: readonly ConfigNotice[] } | UnusableConfig;
+
+/** What could not be used, and why. */
+export interface UnusableConfig {
+  readonly ok: false;
+  /** The path of the file, or `environment`. */
+  readonly source: string;
+  readonly problems: readonly ConfigProblem[];
+  /** Absolute paths of every file that was looked for: a change in one of them may mend it. */
+  readonly files: readonly string[];
+}
 
 /** One line for a person: `12:5 accounts[0].mailbx: unknown key; did you mean mailbox?` */
 export function describeFinding({ path, line, column, message, suggestion }: ConfigProblem): string {

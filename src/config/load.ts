@@ -45,7 +45,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   if (chosen === undefined && !(await exists(file))) {
     if (isShorthand(env)) return loadShorthand(options, findings);
     findings.problem([], `there is no ${DEFAULT_FILE} here: name a file with --config or POSTERN_CONFIG, or set POSTERN_MAILBOX`);
-    return { ok: false, source: file, problems: findings.problems };
+    return { ok: false, source: file, problems: findings.problems, files: [file] };
   }
   if (isShorthand(env)) findings.notice(['POSTERN_MAILBOX'], `is ignored, since there is a configuration file: ${file}`);
   return loadFile(file, options, findings);
@@ -72,7 +72,7 @@ async function loadFile(file: string, options: LoadOptions, findings: Findings):
   const text = await files.read(file, [], { isSecret: false });
   // Loaded only here: the shorthand needs no YAML.
   const source = text === undefined ? undefined : (await import('./yaml-source.ts')).parseYaml(text, findings);
-  if (source === undefined) return { ok: false, source: file, problems: findings.problems };
+  if (source === undefined) return { ok: false, source: file, problems: findings.problems, files: [...files.paths] };
   findings.locateWith(source.locate);
   const resolved = await resolveReferences(source.value, { env: options.env, files }, findings);
   if (resolved.hasOwnSecrets) files.noticeReaders(file, []);
@@ -98,7 +98,7 @@ async function assemble(
   const alerts = buildAlerts(sections, findings);
   const smtp = await buildListeners(sections, largestMessage(accounts), files, findings);
   const problems = findings.sorted(findings.problems, resolved.hidden);
-  if (problems.length > 0) return { ok: false, source, problems };
+  if (problems.length > 0) return { ok: false, source, problems, files: [...files.paths] };
   const { delivery, log } = sections;
   const config: Config = {
     source,

@@ -3,10 +3,10 @@
  *
  * @packageDocumentation
  */
-import type { Account } from '../core/account.ts';
 import { between, type DurationMs, milliseconds, type MonotonicMs } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Random } from '../core/ports/random.ts';
+import type { AccountRef } from './account-ref.ts';
 import { type AccountState, afterRepair, afterSuccess, afterTrouble, mayBegin, OPEN } from './account-state.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import type { AccountOutcome } from './outcome.ts';
@@ -21,12 +21,12 @@ export interface GateDependencies {
 }
 
 export class AccountGate {
-  readonly #account: Account;
+  readonly #account: Readonly<AccountRef>;
   readonly #deps: GateDependencies;
   readonly #listeners = new Set<() => void>();
   #state: AccountState = OPEN;
 
-  constructor(account: Account, deps: GateDependencies) {
+  constructor(account: Readonly<AccountRef>, deps: GateDependencies) {
     this.#account = account;
     this.#deps = deps;
   }
@@ -37,7 +37,7 @@ export class AccountGate {
 
   /** How many attempts may begin, while `underWay` are. */
   room(underWay: { readonly attempts: number; readonly probes: number }): number {
-    const { connections } = this.#account.provider.limits;
+    const { connections } = this.#account.current.provider.limits;
     switch (mayBegin(this.#state, this.#deps.clock.monotonic())) {
       case 'all':
         return connections - underWay.attempts;
@@ -56,7 +56,7 @@ export class AccountGate {
 
   /** How long the pace keeps a message to so many recipients from going; 0 where it does not. */
   paceWait(recipients: number): DurationMs {
-    return this.#deps.pacer.waitFor(this.#account, recipients);
+    return this.#deps.pacer.waitFor(this.#account.current, recipients);
   }
 
   /** What an attempt that began at `began` has shown. */
@@ -83,7 +83,7 @@ export class AccountGate {
     const before = this.#state;
     if (state === before) return;
     this.#state = state;
-    this.#deps.log.accountChanged(this.#account.name, before, state);
+    this.#deps.log.accountChanged(this.#account.current.name, before, state);
     for (const listener of this.#listeners) listener();
   }
 }

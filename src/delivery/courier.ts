@@ -3,11 +3,11 @@
  *
  * @packageDocumentation
  */
-import type { Account } from '../core/account.ts';
 import { between, type DurationMs } from '../core/clock.ts';
 import type { Envelope } from '../core/envelope.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { RelayResult, Upstream, UpstreamStage } from '../core/ports/upstream.ts';
+import type { AccountRef } from './account-ref.ts';
 import type { AccountGate } from './account-gate.ts';
 import type { DeliveryLog, LoggedMessage } from './delivery-log.ts';
 import { type Classify, type Judgement, judge } from './outcome.ts';
@@ -40,11 +40,11 @@ export interface Tried {
 }
 
 export class Courier {
-  readonly #account: Account;
+  readonly #account: Readonly<AccountRef>;
   readonly #gate: AccountGate;
   readonly #deps: CourierDependencies;
 
-  constructor(account: Account, gate: AccountGate, deps: CourierDependencies) {
+  constructor(account: Readonly<AccountRef>, gate: AccountGate, deps: CourierDependencies) {
     this.#account = account;
     this.#gate = gate;
     this.#deps = deps;
@@ -54,9 +54,9 @@ export class Courier {
   async try({ envelope, openContent, message, attempt, patience }: Parcel): Promise<Tried> {
     const { upstream, classify, pacer, clock, log } = this.#deps;
     const began = clock.monotonic();
-    const counted = pacer.count(this.#account, envelope.forwardPaths.length);
+    const counted = pacer.count(this.#account.current, envelope.forwardPaths.length);
     try {
-      const result = await upstream.relay(this.#account, envelope, openContent, patience);
+      const result = await upstream.relay(this.#account.current, envelope, openContent, patience);
       const judgement = judge(result, classify);
       counted.correct({ messages: wasSaid(result) ? 1 : 0, recipients: mayHaveGot(judgement) });
       this.#gate.learn(judgement.account, began);

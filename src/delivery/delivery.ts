@@ -63,25 +63,29 @@ export class Delivery {
   readonly #pacer: Pacer;
   readonly #pauses: Pauses;
   readonly #deadLetters: DeadLetterWatch;
+  readonly #accounts: Map<AccountName, Account>;
+  #options: DeliveryOptions;
 
   private constructor(deps: DeliveryDependencies, calendar: Calendar, pacer: Pacer) {
-    const { accounts, spool, clock, classify, watch, alerts, options } = deps;
+    const { accounts, spool, clock, classify, watch, alerts } = deps;
+    this.#options = deps.options;
     const pauses = new Pauses(clock);
     const names = accounts.map(({ name }) => name);
     const deadLetters = new DeadLetterWatch(names, { spool, clock, alerts });
     const log = new DeliveryLog(deps.log, watch);
     const policyOf = ({ mailbox }: Account): ReportPolicy => ({
-      to: options.dsn,
+      to: this.#options.dsn,
       mailbox,
-      warnAfter: options.warnAfter,
-      giveUpAfter: options.giveUpAfter,
+      warnAfter: this.#options.warnAfter,
+      giveUpAfter: this.#options.giveUpAfter,
       wholeLimit: WHOLE_LIMIT,
     });
     this.#pauses = pauses;
     this.#pacer = pacer;
     this.#deadLetters = deadLetters;
     this.#scheduler = new Scheduler({ ...deps, calendar, pacer, pauses, deadLetters, log, policyOf });
-    const spooled = new SpooledDelivery({ scheduler: this.#scheduler, spool, clock, calendar, pauses, log, budget: options.budget });
+    const budget = (): DurationMs => this.#options.budget;
+    const spooled = new SpooledDelivery({ scheduler: this.#scheduler, spool, clock, calendar, pauses, log, budget });
     const byName = new Map(accounts.map((account) => [account.name, account]));
     const direct = new DirectDelivery({
       ...deps,
@@ -90,6 +94,7 @@ export class Delivery {
       pauses,
       explain: (stage, answer) => classify(stage, answer).problem,
     });
+    this.#accounts = byName;
     this.submission = new DeliveryByMode(byName, { direct, auto: spooled, queue: spooled });
   }
 
@@ -103,6 +108,14 @@ export class Delivery {
   /** Begin to deliver what is in the spool. */
   start(): Promise<void> {
     return this.#scheduler.start();
+  }
+
+  /** Take over a changed configuration. Messages under way keep the settings with which they began. */
+  async update(accounts: readonly Account[], options: DeliveryOptions): Promise<void> {
+    this.#options = options;
+    this.#accounts.clear();
+    for (const account of accounts) this.#accounts.set(account.name, account);
+    await this.#scheduler.updateAccounts(accounts);
   }
 
   /** Something says that the trouble of an account may be over: it has a token again. */

@@ -5,7 +5,6 @@
  *
  * @packageDocumentation
  */
-import type { Account } from '../core/account.ts';
 import { minutes, seconds } from '../core/clock.ts';
 import type { Envelope } from '../core/envelope.ts';
 import type { QueueId } from '../core/ids.ts';
@@ -13,6 +12,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Lease, Spool } from '../core/ports/spool.ts';
 import { ProblemError } from '../core/problem.ts';
 import type { SpoolEntry } from '../core/spool-entry.ts';
+import type { AccountRef } from './account-ref.ts';
 import type { Courier, Tried } from './courier.ts';
 import type { DeadLetterWatch } from './dead-letter-watch.ts';
 import type { DeliveryLog } from './delivery-log.ts';
@@ -39,13 +39,13 @@ const FAULT_PAUSE = seconds(5);
 const NO_ATTEMPT: AttemptContext = { isDsnPassedOn: true };
 
 export class EntryWorker {
-  readonly #account: Account;
+  readonly #account: Readonly<AccountRef>;
   readonly #courier: Courier;
   readonly #settler: Settler;
   readonly #deps: EntryWorkerDependencies;
   readonly #leases: LeaseKeeper;
 
-  constructor(account: Account, courier: Courier, settler: Settler, deps: EntryWorkerDependencies) {
+  constructor(account: Readonly<AccountRef>, courier: Courier, settler: Settler, deps: EntryWorkerDependencies) {
     this.#account = account;
     this.#courier = courier;
     this.#settler = settler;
@@ -110,7 +110,7 @@ export class EntryWorker {
 
   #reportFault(queueId: QueueId, error: unknown): void {
     const { log, deadLetters } = this.#deps;
-    const { name: account } = this.#account;
+    const { name: account } = this.#account.current;
     log.stuck({ queueId, account }, 'an attempt', error);
     // The spool has set the entry aside: it will be neither delivered nor returned.
     if (error instanceof ProblemError && error.problem.code === 'SPOOL_DAMAGED') deadLetters.found(account, error.problem);

@@ -21,7 +21,7 @@ export interface FirstAttemptDependencies {
   readonly clock: Clock;
   readonly pauses: Pauses;
   /** How long the application waits. */
-  readonly budget: DurationMs;
+  readonly budget: () => DurationMs;
 }
 
 export class FirstAttempt {
@@ -45,7 +45,7 @@ export class FirstAttempt {
       openContent: () => this.#content(),
       message: logged,
       attempt: 1,
-      patience: deps.budget,
+      patience: deps.budget(),
     });
     this.done.catch(() => undefined); // Whoever looks at it is told; nobody may be looking yet.
   }
@@ -57,7 +57,7 @@ export class FirstAttempt {
    */
   async inTime(): Promise<Tried | undefined> {
     const { pauses, budget } = this.#deps;
-    const pause = pauses.begin(budget);
+    const pause = pauses.begin(budget());
     const { gate } = this.#lane;
     const unlisten = gate.onChange(() => (gate.state.kind === 'open' ? undefined : pause.end()));
     try {

@@ -15,6 +15,7 @@ import type { Clock, Timer } from '../core/ports/clock.ts';
 import type { Lease, Spool } from '../core/ports/spool.ts';
 import type { SpoolEntry } from '../core/spool-entry.ts';
 import { AccountGate, type GateDependencies } from './account-gate.ts';
+import type { AccountRef } from './account-ref.ts';
 import { Courier, type CourierDependencies, type Tried } from './courier.ts';
 import { EntryWorker, type EntryWorkerDependencies } from './entry-worker.ts';
 import { OldMail } from './old-mail.ts';
@@ -35,11 +36,11 @@ const FAULT_PAUSE = seconds(5);
 const HORIZON = hours(25);
 
 export class Lane {
-  readonly account: Account;
   readonly gate: AccountGate;
   readonly courier: Courier;
   readonly settler: Settler;
   readonly worker: EntryWorker;
+  readonly #account: AccountRef;
   readonly #deps: LaneDependencies;
   readonly #oldMail: OldMail;
   readonly #underWay = new UnderWay();
@@ -49,20 +50,37 @@ export class Lane {
   #isStarted = false;
   #timer: Timer | undefined;
 
-  constructor(account: Account, deps: LaneDependencies) {
-    this.account = account;
+  constructor(configured: Account, deps: LaneDependencies) {
+    const account: AccountRef = { current: configured };
+    this.#account = account;
     this.#deps = deps;
     this.gate = new AccountGate(account, deps);
     this.courier = new Courier(account, this.gate, deps);
     this.settler = new Settler(account, deps);
     this.worker = new EntryWorker(account, this.courier, this.settler, deps);
-    const { giveUpAfter } = deps.policyOf(account);
-    this.#oldMail = new OldMail(account.name, { ...deps, giveUpAfter }, (queueId) => this.#giveUp(queueId));
+    this.#oldMail = new OldMail(account, deps, (queueId) => this.#giveUp(queueId));
     this.gate.onChange(() => this.wake());
+  }
+
+  get account(): Account {
+    return this.#account.current;
   }
 
   start(): void {
     this.#isStarted = true;
+    this.wake();
+  }
+
+  /** Begin nothing more until the next {@link start}; what is under way goes on. */
+  pause(): void {
+    this.#isStarted = false;
+    this.#timer?.cancel();
+  }
+
+  /** Take over changed settings of the account. They may have been its trouble, so it is tried again. */
+  update(account: Account): void {
+    this.#account.current = account;
+    this.gate.repaired();
     this.wake();
   }
 

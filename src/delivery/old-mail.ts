@@ -5,11 +5,13 @@
  *
  * @packageDocumentation
  */
-import type { AccountName } from '../core/account.ts';
-import { between, type DurationMs, hours, minutes, type MonotonicMs } from '../core/clock.ts';
+import type { Account } from '../core/account.ts';
+import { between, hours, minutes, type MonotonicMs } from '../core/clock.ts';
 import type { QueueId } from '../core/ids.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Spool } from '../core/ports/spool.ts';
+import type { ReportPolicy } from '../message/report-plan.ts';
+import type { AccountRef } from './account-ref.ts';
 import type { AccountState } from './account-state.ts';
 import type { Calendar } from './calendar.ts';
 import type { Pauses } from './pauses.ts';
@@ -20,7 +22,8 @@ export interface OldMailDependencies {
   readonly clock: Clock;
   readonly calendar: Calendar;
   readonly pauses: Pauses;
-  readonly giveUpAfter: DurationMs;
+  /** Says when a message of the account is given up. */
+  readonly policyOf: (account: Account) => Pick<ReportPolicy, 'giveUpAfter'>;
 }
 
 /** Trouble must have lasted so long, in this process: right after a start the clock may still be wrong. */
@@ -28,13 +31,13 @@ const HOPELESS_AFTER = hours(1);
 const LOOK_EVERY = minutes(10);
 
 export class OldMail {
-  readonly #account: AccountName;
+  readonly #account: Readonly<AccountRef>;
   readonly #deps: OldMailDependencies;
   readonly #giveUp: (queueId: QueueId) => Promise<void>;
   #lookedAt: MonotonicMs | undefined;
   #looking: Promise<void> = Promise.resolve();
 
-  constructor(account: AccountName, deps: OldMailDependencies, giveUp: (queueId: QueueId) => Promise<void>) {
+  constructor(account: Readonly<AccountRef>, deps: OldMailDependencies, giveUp: (queueId: QueueId) => Promise<void>) {
     this.#account = account;
     this.#deps = deps;
     this.#giveUp = giveUp;
@@ -56,9 +59,10 @@ export class OldMail {
 
   /** One after another: there may be thousands. Never rejects, since a lease or a record that fails is the worker's to report. */
   async #look(): Promise<void> {
-    const { spool, calendar, giveUpAfter, pauses } = this.#deps;
+    const { spool, calendar, policyOf, pauses } = this.#deps;
+    const { giveUpAfter } = policyOf(this.#account.current);
     const found: QueueId[] = [];
-    for await (const { queueId, acceptedAt } of spool.entries({ account: this.#account, isHeld: false })) {
+    for await (const { queueId, acceptedAt } of spool.entries({ account: this.#account.current.name, isHeld: false })) {
       if (calendar.age(acceptedAt) < giveUpAfter) break; // In order of acceptance: the others are younger.
       found.push(queueId);
     }

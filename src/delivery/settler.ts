@@ -12,6 +12,7 @@ import type { Lease, Report } from '../core/ports/spool.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { RecipientStatus, SpoolEntry } from '../core/spool-entry.ts';
 import type { ReportPolicy } from '../message/report-plan.ts';
+import type { AccountRef } from './account-ref.ts';
 import type { DeadLetterWatch } from './dead-letter-watch.ts';
 import type { DeliveryLog, LoggedMessage } from './delivery-log.ts';
 import type { Classify } from './outcome.ts';
@@ -39,10 +40,10 @@ const FIRST_PAUSE = seconds(1);
 const LONGEST_PAUSE = seconds(60);
 
 export class Settler {
-  readonly #account: Account;
+  readonly #account: Readonly<AccountRef>;
   readonly #deps: SettlerDependencies;
 
-  constructor(account: Account, deps: SettlerDependencies) {
+  constructor(account: Readonly<AccountRef>, deps: SettlerDependencies) {
     this.#account = account;
     this.#deps = deps;
   }
@@ -55,7 +56,7 @@ export class Settler {
       now: calendar.now(),
       age: calendar.age(entry.acceptedAt),
       random: random.fraction(),
-      policy: policyOf(this.#account),
+      policy: policyOf(this.#account.current),
       explain: (status) => adviceOn(status, classify),
     };
   }
@@ -80,7 +81,7 @@ export class Settler {
   /** @throws ProblemError where it was not recorded. */
   async #once(lease: Lease, entry: SpoolEntry, message: LoggedMessage, settlement: Settlement): Promise<void> {
     const { outcome, report: plan, deadLetter, expired } = settlement;
-    const report = plan === undefined ? undefined : await draftReport(plan, entry, this.#account, this.#deps);
+    const report = plan === undefined ? undefined : await draftReport(plan, entry, this.#account.current, this.#deps);
     const isRecorded = await this.#record(lease, outcome, report);
     if (!isRecorded) return; // Dropped by an operator meanwhile, or somebody else's by now.
     const { log, deadLetters } = this.#deps;
@@ -92,7 +93,7 @@ export class Settler {
     if (plan !== undefined && report !== undefined) log.reported(message, plan.kind, plan.to, report.message.queueId);
     if (deadLetter === undefined) return;
     log.deadLetter(message, deadLetter);
-    deadLetters.found(this.#account.name, deadLetter);
+    deadLetters.found(this.#account.current.name, deadLetter);
   }
 
   async #record(lease: Lease, outcome: Settlement['outcome'], report: Report | undefined): Promise<boolean> {

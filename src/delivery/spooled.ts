@@ -36,7 +36,7 @@ export interface SpooledDeliveryDependencies {
   readonly pauses: Pauses;
   readonly log: DeliveryLog;
   /** How long an application waits for the attempt that is made at once. */
-  readonly budget: DurationMs;
+  readonly budget: () => DurationMs;
 }
 
 export class SpooledDelivery implements Submission {

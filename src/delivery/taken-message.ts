@@ -34,7 +34,7 @@ export interface TakenMessageDependencies {
   readonly clock: Clock;
   readonly pauses: Pauses;
   readonly log: DeliveryLog;
-  readonly budget: DurationMs;
+  readonly budget: () => DurationMs;
 }
 
 export class TakenMessage {

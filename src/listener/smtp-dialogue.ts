@@ -58,7 +58,7 @@ export class SmtpDialogue {
   readonly #auth: AuthDialogue;
   readonly #rejections = new RejectionCounter();
   readonly #peer: IpAddress;
-  readonly #networkClient: Client | undefined;
+  #networkClient: Client | undefined;
   #hello: { readonly verb: 'HELO' | 'EHLO'; readonly name: string } | undefined;
   #authenticated: Client | undefined;
   #transaction: MailTransaction | undefined;
@@ -211,6 +211,7 @@ export class SmtpDialogue {
     if (this.#hello === undefined) return this.#reject(SAY_HELLO);
     if (this.#transaction !== undefined) return this.#reject(reply(503, '5.5.1', 'A transaction is open already'));
     if (this.#deps.settings.requireTls && !this.#wire.isSecure) return this.#rejectClearText(TLS_FIRST);
+    if (!this.#renewClient()) return this.#answer(LOGIN_OUTDATED);
     const { client } = this;
     // RFC 4954 §6.
     if (client === undefined) return this.#rejectUnknown(reply(530, '5.7.0', 'Authentication required'));
@@ -355,6 +356,16 @@ export class SmtpDialogue {
     return { ...this.state, peer: this.#peer, networkClient: this.#networkClient };
   }
 
+  /** The configuration may have changed since the last message. @returns False where the login is no longer good. */
+  #renewClient(): boolean {
+    const { clients } = this.#deps;
+    const before = this.#authenticated;
+    this.#networkClient = clients.findByNetwork(this.#peer);
+    this.#authenticated = before === undefined ? undefined : clients.renewed(before);
+    this.#introduce();
+    return before === undefined || this.#authenticated !== undefined;
+  }
+
   #introduce(): void {
     this.#journal.client = this.client;
   }
@@ -364,6 +375,8 @@ export class SmtpDialogue {
 const TLS_FIRST = reply(530, '5.7.0', 'Must issue a STARTTLS command first');
 /** RFC 4954 §6: the mechanism needs encryption. */
 const LOGIN_NEEDS_TLS = reply(538, '5.7.11', 'Encryption required to log in: use STARTTLS first');
+/** The client, its name or its password is no longer configured; RFC 5321 §3.8 lets the server close with 421. */
+const LOGIN_OUTDATED = reply(421, '4.7.0', 'Your login is no longer valid: connect and log in again');
 const SAY_HELLO = reply(503, '5.5.1', 'Say EHLO or HELO first');
 const TOO_MANY_ERRORS = reply(421, '4.7.0', 'Too many commands that lead nowhere');
 const NOT_IMPLEMENTED: ReadonlySet<string> = new Set(['EXPN', 'ETRN', 'TURN', 'ATRN', 'SEND', 'SOML', 'SAML', 'BDAT', 'BURL']);

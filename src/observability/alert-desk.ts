@@ -36,16 +36,21 @@ export interface AlertDeskOptions {
   readonly log: Log;
 }
 
+/** What a changed configuration may change. */
+export type AlertDeskSettings = Pick<AlertDeskOptions, 'accounts' | 'sinks'>;
+
 export class AlertDesk implements Alerts {
   readonly #options: AlertDeskOptions;
   readonly #entries = new Map<string, LedgerEntry>();
   /** Alerts go out one after another, each after the ledger that knows it. */
   #work: Promise<void> = Promise.resolve();
   #isFileBroken = false;
+  #sinks: readonly AlertSink[];
 
   private constructor(options: AlertDeskOptions, entries: readonly LedgerEntry[]) {
     this.#options = options;
-    const { accounts, clock } = options;
+    const { accounts, clock, sinks } = options;
+    this.#sinks = sinks;
     for (const entry of entries) {
       if (accounts.includes(entry.account) && isWorthKeeping(entry, clock.now())) this.#entries.set(keyOf(entry), entry);
     }
@@ -70,10 +75,18 @@ export class AlertDesk implements Alerts {
     if (this.#entries.has(keyOf(subject))) this.#step(subject, (entry, now) => cleared(entry, asOf ?? now, now));
   }
 
+  /** Take over a changed configuration. Sinks that are not in it any more are closed; what is true of the other accounts is still known. */
+  update({ accounts, sinks }: AlertDeskSettings): void {
+    for (const [key, { account }] of this.#entries) if (!accounts.includes(account)) this.#entries.delete(key);
+    const gone = this.#sinks.filter((sink) => !sinks.includes(sink));
+    this.#sinks = sinks;
+    this.#work = this.#work.then(async () => void (await Promise.all(gone.map((sink) => sink.close()))));
+  }
+
   /** Resolves once everything raised so far is with the sinks, and these have ended. */
   async close(): Promise<void> {
     await this.#work;
-    await Promise.all(this.#options.sinks.map((sink) => sink.close()));
+    await Promise.all(this.#sinks.map((sink) => sink.close()));
   }
 
   #step(subject: Pick<LedgerEntry, 'account' | 'topic'>, decide: (entry: LedgerEntry | undefined, now: EpochMs) => Step): void {
@@ -87,7 +100,7 @@ export class AlertDesk implements Alerts {
   async #tell(alert: Alert): Promise<void> {
     await this.#save();
     this.#writeLine(alert);
-    for (const sink of this.#options.sinks) sink.take(alert);
+    for (const sink of this.#sinks) sink.take(alert);
   }
 
   async #save(): Promise<void> {

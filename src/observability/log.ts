@@ -28,7 +28,13 @@ export function standardOutput(): LineSink {
   return destination;
 }
 
-export function createLog(settings: LogSettings, scrubber: Scrubber, sink: LineSink): Log {
+/** A log whose settings may be changed while it is written to. */
+export interface AdjustableLog extends Log {
+  adjust(settings: LogSettings): void;
+}
+
+export function createLog(initial: LogSettings, scrubber: Scrubber, sink: LineSink): AdjustableLog {
+  let settings = initial;
   const logger = pino(
     {
       level: settings.level,
@@ -49,7 +55,17 @@ export function createLog(settings: LogSettings, scrubber: Scrubber, sink: LineS
     (fields: LogFields, message: string): void => {
       if (logger.isLevelEnabled(level)) logger[level](lineFields(fields), message);
     };
-  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), trace: at('trace') };
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    trace: at('trace'),
+    adjust(changed) {
+      settings = changed;
+      logger.level = changed.level;
+    },
+  };
 }
 
 /** A problem becomes four flat fields, so that `jq .remedy` works; an error its name, message and code. */

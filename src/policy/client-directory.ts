@@ -6,7 +6,7 @@
  *
  * @packageDocumentation
  */
-import type { Client } from '../core/client.ts';
+import type { Client, ClientSecret } from '../core/client.ts';
 import { contains, type IpAddress, type IpNetwork, parseIpNetwork } from '../core/ip-network.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MessageRate } from './rate.ts';
@@ -21,33 +21,65 @@ export class ClientDirectory {
   readonly logins = new LoginThrottle();
   /** Messages by client. */
   readonly rate = new MessageRate();
-  /** True where a login may cost a key derivation, which an unknown user name must then cost as well. */
-  readonly hasHashes: boolean;
-  readonly #byUsername = new Map<string, Client>();
-  /** Longest prefix first, so that the first match is the narrowest one. */
-  readonly #blocks: readonly Block[];
+  #listed: Listed;
 
   /**
    * @param clients - From the configuration; of two with the same user name or network the first one wins.
    * @throws RangeError on a network that is not one: the configuration should have refused it.
    */
   constructor(clients: readonly Client[]) {
-    for (const client of clients) {
-      if (client.login !== undefined && !this.#byUsername.has(client.login.username)) this.#byUsername.set(client.login.username, client);
-    }
-    this.#blocks = clients.flatMap(blocksOf).sort((one, other) => other.network.prefixLength - one.network.prefixLength);
-    this.hasHashes = clients.some((client) => client.login?.secret.kind === 'hash');
+    this.#listed = list(clients);
+  }
+
+  /** True where a login may cost a key derivation, which an unknown user name must then cost as well. */
+  get hasHashes(): boolean {
+    return this.#listed.hasHashes;
+  }
+
+  /** Take over a changed configuration. What clients have done so far still counts. @throws RangeError as the constructor; then nothing changes. */
+  update(clients: readonly Client[]): void {
+    this.#listed = list(clients);
+  }
+
+  /** What a client that logged in earlier may do by now; undefined where it, its user name or its password is no longer what it was. */
+  renewed({ name, login }: Client): Client | undefined {
+    const now = login === undefined ? undefined : this.#listed.byUsername.get(login.username);
+    return now?.name === name && now.login !== undefined && login !== undefined && isSameSecret(now.login.secret, login.secret)
+      ? now
+      : undefined;
   }
 
   /** The client whose network holds `peer`; the longest prefix wins. */
   findByNetwork(peer: IpAddress): Client | undefined {
-    return this.#blocks.find(({ network }) => contains(network, peer))?.client;
+    return this.#listed.blocks.find(({ network }) => contains(network, peer))?.client;
   }
 
   /** Exact: neither case nor blanks are overlooked. */
   findByUsername(username: string): Client | undefined {
-    return this.#byUsername.get(username);
+    return this.#listed.byUsername.get(username);
   }
+}
+
+/** Clients, ready to be found. */
+interface Listed {
+  readonly byUsername: ReadonlyMap<string, Client>;
+  /** Longest prefix first, so that the first match is the narrowest one. */
+  readonly blocks: readonly Block[];
+  readonly hasHashes: boolean;
+}
+
+function list(clients: readonly Client[]): Listed {
+  const byUsername = new Map<string, Client>();
+  for (const client of clients) {
+    if (client.login !== undefined && !byUsername.has(client.login.username)) byUsername.set(client.login.username, client);
+  }
+  const blocks = clients.flatMap(blocksOf).sort((one, other) => other.network.prefixLength - one.network.prefixLength);
+  return { byUsername, blocks, hasHashes: clients.some(({ login }) => login?.secret.kind === 'hash') };
+}
+
+function isSameSecret(one: ClientSecret, other: ClientSecret): boolean {
+  if (one.kind === 'hash') return other.kind === 'hash' && one.hash === other.hash;
+  return other.kind === 'password' && one.password === other.password;
 }
 
 function blocksOf(client: Client): Block[] {

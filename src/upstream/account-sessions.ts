@@ -6,7 +6,8 @@
  *
  * @packageDocumentation
  */
-import type { Account } from '../core/account.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Account, usesTokens } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Timer } from '../core/ports/clock.ts';
@@ -49,7 +50,7 @@ interface Started<Said> {
 }
 
 export class AccountSessions {
-  readonly #account: Account;
+  #account: Account;
   readonly #deps: SignInDependencies;
   readonly #options: WarmthOptions;
   readonly #places: ConnectionPlaces<Warm>;
@@ -65,6 +66,14 @@ export class AccountSessions {
 
   get connections(): number {
     return this.#places.held;
+  }
+
+  /** Whether sessions that were opened with the settings known so far are as good as ones opened with these. From now on these are used. */
+  suits(account: Account): boolean {
+    if (account === this.#account) return true;
+    if (!isDeepStrictEqual(sessionSettings(account), sessionSettings(this.#account))) return false;
+    this.#account = account;
+    return true;
   }
 
   /** See `Upstream.begin`. */
@@ -215,13 +224,23 @@ export class AccountSessions {
   }
 
   /** No new transactions; resolves once the last connection is gone. */
-  async close(): Promise<void> {
-    this.#isClosing = true;
+  close(): Promise<void> {
     this.#places.turnAllAway(noConnectionFree('Postern is stopping'));
+    return this.retire();
+  }
+
+  /** Others take over: who waits already is still served, every session ends with its message. Resolves once the last connection is gone. */
+  async retire(): Promise<void> {
+    this.#isClosing = true;
     const empty = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
     for (const warm of this.#places.idle.slice()) void this.#retire(warm);
     if (this.#places.held > 0) await empty;
   }
+}
+
+/** What a session depends on. Tokens come and go while it lasts. */
+function sessionSettings({ mailbox, smtpUser, provider, auth }: Account) {
+  return { mailbox, smtpUser, provider, password: usesTokens(auth) ? undefined : auth };
 }

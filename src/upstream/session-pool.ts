@@ -4,7 +4,8 @@
  * Legacy applications open a connection per message; signing in upstream takes a dozen round trips, a message on a warm session three:
  * MAIL, then RCPT and DATA together where the caller does not wait in between, then the content.
  *
- * Accounts are told apart by name; other settings for an account mean another pool.
+ * Accounts are told apart by name. Where an account comes with other settings than before, new sessions are opened with those, and the old ones end with the
+ * message that they carry; a renewed secret or token is no reason to.
  *
  * @packageDocumentation
  */
@@ -45,6 +46,8 @@ export interface SessionPoolDependencies {
 export class SessionPool implements Upstream {
   readonly #deps: SessionPoolDependencies;
   readonly #accounts = new Map<AccountName, AccountSessions>();
+  /** Of accounts whose settings have changed, until the last session is gone. */
+  readonly #outdated = new Set<AccountSessions>();
   readonly #passwords: PasswordGuard;
   readonly #cancel = new AbortController();
   #isClosing = false;
@@ -92,15 +95,21 @@ export class SessionPool implements Upstream {
    */
   async close(grace: DurationMs): Promise<void> {
     this.#isClosing = true;
-    const accounts = [...this.#accounts.values()];
+    const accounts = [...this.#accounts.values(), ...this.#outdated];
     const timer = this.#deps.clock.startTimer(grace, () => this.#cancel.abort());
     await Promise.all(accounts.map((sessions) => sessions.close()));
     timer.cancel();
   }
 
+  #retire(sessions: AccountSessions): void {
+    this.#outdated.add(sessions);
+    void sessions.retire().then(() => this.#outdated.delete(sessions));
+  }
+
   #sessionsOf(account: Account): AccountSessions {
     const known = this.#accounts.get(account.name);
-    if (known !== undefined) return known;
+    if (known?.suits(account) === true) return known;
+    if (known !== undefined) this.#retire(known);
     const { tokens, clock, log, hostname, options } = this.#deps;
     const settings = { ...DEFAULTS, ...options };
     const { deadlines } = settings;

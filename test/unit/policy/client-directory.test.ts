@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseIpAddress } from '../../../src/core/ip-network.ts';
 import { ClientDirectory } from '../../../src/policy/client-directory.ts';
 import { testClient } from '../../support/accounts.ts';
@@ -46,4 +46,43 @@ test('knows whether a login may cost a derivation', () => {
   const hashed = testClient({ login: { username: 'erp', secret: { kind: 'hash', hash: '$scrypt$' } } });
   expect(directory.hasHashes).toBe(false);
   expect(new ClientDirectory([hashed]).hasHashes).toBe(true);
+});
+
+describe('a changed configuration', () => {
+  const erp = testClient({ senders: ['a@postern.test'] });
+
+  test('is what is found from now on, and what clients have done still counts', () => {
+    const changing = new ClientDirectory([erp, testClient({ name: 'site', networks: ['10.0.0.0/8'] })]);
+    const { logins, rate } = changing;
+    changing.update([testClient({ senders: ['b@postern.test'] })]);
+    expect(changing.findByUsername('erp')?.senders).toEqual(['b@postern.test']);
+    const peer = parseIpAddress('10.0.0.1');
+    expect(peer === undefined ? 'no address' : changing.findByNetwork(peer)).toBeUndefined();
+    expect([changing.logins, changing.rate]).toEqual([logins, rate]);
+  });
+
+  test('that cannot be used changes nothing', () => {
+    const changing = new ClientDirectory([erp]);
+    expect(() => changing.update([testClient({ name: 'other', networks: ['nowhere'] })])).toThrow(RangeError);
+    expect(changing.findByUsername('erp')).toBe(erp);
+  });
+
+  test.each<[string, Parameters<typeof testClient>[0], boolean]>([
+    ['other senders', { senders: ['c@postern.test'] }, true],
+    ['another password', { login: { username: 'erp', secret: { kind: 'password', password: 'new' } } }, false],
+    ['a hash instead of the password', { login: { username: 'erp', secret: { kind: 'hash', hash: 'local-password' } } }, false],
+    ['another user name', { login: { username: 'sap', secret: { kind: 'password', password: 'local-password' } } }, false],
+    ['another client with that login', { name: 'sap' }, false],
+  ])('with %s: the login is still good: %#', (_, changes, isGood) => {
+    const changing = new ClientDirectory([erp]);
+    const now = testClient(changes);
+    changing.update([now]);
+    expect(changing.renewed(erp)).toBe(isGood ? now : undefined);
+  });
+
+  test('without the client ends its login', () => {
+    const changing = new ClientDirectory([erp]);
+    changing.update([]);
+    expect(changing.renewed(erp)).toBeUndefined();
+  });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type EpochMs, hours, minutes, seconds } from '../../../src/core/clock.ts';
-import { contentOf, eventually, failureOf, relay, startLab } from './lab.ts';
+import { contentOf, eventually, failureOf, PLAIN, relay, startLab } from './lab.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { freePort } from '../../support/free-port.ts';
 
@@ -325,5 +325,44 @@ describe('closing the pool', () => {
     await lab.server.until(() => lab.server.open === 0);
     expect(lab.server.messages).toEqual([]);
     expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('an account whose settings have changed', () => {
+  it('goes on with its sessions where only its secret is another', async () => {
+    const lab = await startLab();
+    await relay(await lab.open());
+    const renewed = { ...lab.account, auth: { ...lab.account.auth, refreshToken: 'another-seed' } } as typeof lab.account;
+    const { transaction } = await lab.pool.begin(renewed, 'billing@postern.test', PLAIN, seconds(10));
+    if (transaction === undefined) throw new Error('MAIL was refused');
+    expect((await relay(transaction)).code).toBe(250);
+    expect(lab.server.sessions).toHaveLength(1);
+  });
+
+  it('signs in anew where the mailbox is another, and the message under way ends as it began', async () => {
+    const lab = await startLab();
+    const underWay = await lab.open();
+    const moved = { ...lab.account, smtpUser: 'sales@postern.test' };
+    const { transaction } = await lab.pool.begin(moved, 'sales@postern.test', PLAIN, seconds(10));
+    if (transaction === undefined) throw new Error('MAIL was refused');
+    expect(transaction.user).toBe('sales@postern.test');
+    expect((await relay(underWay)).code).toBe(250);
+    expect((await relay(transaction)).code).toBe(250);
+    await eventually(() => lab.pool.connections('billing') === 1 && lab.server.sessions[0]?.lines.at(-1) === 'QUIT');
+    expect(lab.server.sessions).toHaveLength(2);
+  });
+
+  it('serves those who already waited for one of the old sessions', async () => {
+    const lab = await startLab({ connections: 1 });
+    const underWay = await lab.open();
+    const waiting = lab.begin();
+    const moved = { ...lab.account, smtpUser: 'sales@postern.test' };
+    const begun = await lab.pool.begin(moved, 'sales@postern.test', PLAIN, seconds(10));
+    expect(begun.transaction?.user).toBe('sales@postern.test');
+    await relay(underWay);
+    const served = await waiting;
+    expect(served.transaction?.user).toBe('billing@postern.test');
+    served.transaction?.abandon();
+    begun.transaction?.abandon();
   });
 });

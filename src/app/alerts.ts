@@ -28,16 +28,46 @@ interface Observed {
   readonly scrubber: Scrubber;
 }
 
+/** The desk, and what it takes over of a changed configuration. */
+export interface Alerting {
+  readonly desk: AlertDesk;
+  /** @throws ProblemError `CONFIG_INVALID` */
+  update(config: Pick<Config, 'alerts'>, accounts: readonly Account[]): void;
+}
+
 /** The desk, with the webhooks of the configuration. @throws ProblemError `CONFIG_INVALID` */
-export function openAlertDesk(config: Config, accounts: readonly Account[], { log, scrubber }: Observed): Promise<AlertDesk> {
-  const base = { clock: systemClock, log };
-  const origin = { host: hostname(), version: VERSION };
-  const sinks = config.alerts.map(({ webhook: url, events, ...signing }) => {
-    const webhook = new Webhook({ url, ...signing, clock: systemClock, redactor: scrubber });
-    return new WebhookSink({ ...base, webhook, events, origin, scrubber, random: systemRandom });
+export async function openAlerting(config: Config, accounts: readonly Account[], observed: Observed): Promise<Alerting> {
+  const sinks = new Sinks(observed);
+  const settings = ({ alerts }: Pick<Config, 'alerts'>, configured: readonly Account[]) => ({
+    accounts: configured.map(({ name }) => name),
+    sinks: sinks.select(alerts),
   });
-  const names = accounts.map(({ name }) => name);
-  return AlertDesk.open({ ...base, file: join(config.state.dir, 'alerts.json'), accounts: names, sinks });
+  const file = join(config.state.dir, 'alerts.json');
+  const desk = await AlertDesk.open({ clock: systemClock, log: observed.log, file, ...settings(config, accounts) });
+  return { desk, update: (changed, configured) => desk.update(settings(changed, configured)) };
+}
+
+/** One sink for each webhook. One that is configured as before stays the same, with what waits in it. */
+class Sinks {
+  readonly #observed: Observed;
+  #current = new Map<string, WebhookSink>();
+
+  constructor(observed: Observed) {
+    this.#observed = observed;
+  }
+
+  select(alerts: Config['alerts']): readonly WebhookSink[] {
+    const keyed = alerts.map((settings) => ({ key: JSON.stringify(settings), settings }));
+    this.#current = new Map(keyed.map(({ key, settings }) => [key, this.#current.get(key) ?? this.#open(settings)]));
+    return [...this.#current.values()];
+  }
+
+  #open({ webhook: url, events, ...signing }: Config['alerts'][number]): WebhookSink {
+    const { log, scrubber } = this.#observed;
+    const base = { clock: systemClock, log };
+    const webhook = new Webhook({ url, ...signing, clock: systemClock, redactor: scrubber });
+    return new WebhookSink({ ...base, webhook, events, origin: { host: hostname(), version: VERSION }, scrubber, random: systemRandom });
+  }
 }
 
 /** Turns what happens to an account's tokens into conditions. Trouble that passes by itself is none. */
@@ -62,7 +92,13 @@ export function deliveryWatch(alerts: Alerts): DeliveryWatch {
   };
 }
 
-export function expiryWatch(alerts: Alerts, accounts: readonly Account[], store: TokenStore, { log }: Pick<Observed, 'log'>): ExpiryWatch {
-  const ends = async () => (await Promise.all(accounts.map((account) => secretEnds(account, store, log)))).flat();
+/** @param accounts - Those that are configured at the time of asking. */
+export function expiryWatch(
+  alerts: Alerts,
+  accounts: () => readonly Account[],
+  store: TokenStore,
+  { log }: Pick<Observed, 'log'>,
+): ExpiryWatch {
+  const ends = async () => (await Promise.all(accounts().map((account) => secretEnds(account, store, log)))).flat();
   return new ExpiryWatch({ ends, alerts, clock: systemClock });
 }

@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
-import { between, type DurationMs } from '../core/clock.ts';
-import type { Log } from '../core/ports/log.ts';
+import { between, type DurationMs, seconds } from '../core/clock.ts';
+import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { TokenStore } from '../core/ports/token-store.ts';
+import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
-import type { AlertDesk } from '../observability/alert-desk.ts';
-import { createLog, standardOutput } from '../observability/log.ts';
+import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import type { ExpiryWatch } from '../observability/secret-expiry.ts';
 import { keyText, openStateKeys } from '../platform/key-file.ts';
@@ -23,13 +24,14 @@ import { FileTokenStore } from '../token/file-token-store.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
 import { SessionPool } from '../upstream/session-pool.ts';
-import { deliveryWatch, expiryWatch, openAlertDesk, tokenWatch } from './alerts.ts';
+import { type Alerting, deliveryWatch, expiryWatch, openAlerting, tokenWatch } from './alerts.ts';
 import type { Service } from './lifecycle.ts';
+import { ListenerSet } from './listeners.ts';
 import { OpenQueue } from './open-delivery.ts';
 
 /** The log of this process, with everything secret in the configuration already known to its scrubber. */
 export interface Observation {
-  readonly log: Log;
+  readonly log: AdjustableLog;
   readonly scrubber: Scrubber;
 }
 
@@ -39,32 +41,39 @@ export function composeObservation(config: Config): Observation {
   return { log: createLog(config.log, scrubber, standardOutput()), scrubber };
 }
 
-/** What a relay is made of besides the configuration: the sandbox's account takes the place of those that are not configured. */
-export interface RelayParts extends Observation {
+/** For whom a relay works: as configured, or the sandbox's account and its clients where none is. */
+export interface Users {
   readonly accounts: readonly Account[];
   readonly clients: readonly Client[];
 }
 
-/** What tells the operator of trouble that needs a person. */
-interface Watching {
-  readonly desk: AlertDesk;
+/** What a relay is made of besides the configuration. */
+export interface RelayParts extends Observation, Users {}
+
+/** The rooms of a relay. */
+interface Rooms extends Observation {
+  readonly listeners: ListenerSet<SmtpListenerSettings>;
+  readonly clients: ClientDirectory;
+  readonly pool: SessionPool;
+  readonly queue: OpenQueue;
+  readonly tokens: TokenManager;
+  readonly alerting: Alerting;
   readonly expiry: ExpiryWatch;
 }
 
+/** What sessions of a port that is closed by a changed configuration get to finish. */
+const GRACE_OF_CLOSED_PORT = seconds(60);
+
 /** The relay: listeners in front, delivery and tokens behind. */
 export class Relay implements Service {
-  readonly #listeners: readonly SmtpListener[];
-  readonly #pool: SessionPool;
-  readonly #queue: OpenQueue;
-  readonly #tokens: TokenManager;
-  readonly #watching: Watching;
+  readonly #rooms: Rooms;
+  #config: Config;
+  #users: Users;
 
-  private constructor(listeners: readonly SmtpListener[], pool: SessionPool, queue: OpenQueue, tokens: TokenManager, watching: Watching) {
-    this.#listeners = listeners;
-    this.#pool = pool;
-    this.#queue = queue;
-    this.#tokens = tokens;
-    this.#watching = watching;
+  private constructor(rooms: Omit<Rooms, 'expiry'>, config: Config, users: Users, store: TokenStore) {
+    this.#config = config;
+    this.#users = users;
+    this.#rooms = { ...rooms, expiry: expiryWatch(rooms.alerting.desk, () => this.#users.accounts, store, rooms) };
   }
 
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
@@ -73,7 +82,8 @@ export class Relay implements Service {
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
     const store = new FileTokenStore({ directory: join(config.state.dir, 'tokens'), masterKey, log });
-    const desk = await openAlertDesk(config, accounts, { log, scrubber });
+    const alerting = await openAlerting(config, accounts, { log, scrubber });
+    const { desk } = alerting;
     const watchTokens = tokenWatch(desk);
     let queue: OpenQueue | undefined;
     const tokens = new TokenManager({
@@ -92,37 +102,56 @@ export class Relay implements Service {
     const { submission } = queue.delivery;
     const directory = new ClientDirectory(clients);
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
-    return new Relay(
-      config.listeners.smtp.map((settings) => new SmtpListener(settings, deps)),
-      pool,
-      queue,
-      tokens,
-      { desk, expiry: expiryWatch(desk, accounts, store, { log }) },
-    );
+    const listeners = new ListenerSet<SmtpListenerSettings>((settings) => new SmtpListener(settings, deps), log);
+    const rooms = { log, scrubber, listeners, clients: directory, pool, queue, tokens, alerting };
+    return new Relay(rooms, config, { accounts, clients }, store);
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
   async start(): Promise<void> {
-    this.#tokens.start();
-    this.#watching.expiry.start();
-    await this.#queue.start();
+    const { tokens, expiry, queue, listeners } = this.#rooms;
+    tokens.start();
+    expiry.start();
+    await queue.start();
     try {
-      for (const listener of this.#listeners) await listener.open();
+      await listeners.openAll(this.#config.listeners.smtp);
     } catch (error) {
       await this.stop(0 as DurationMs);
       throw error;
     }
   }
 
+  /**
+   * Take over a changed configuration. What did not change goes on undisturbed; a message under way ends as it began.
+   *
+   * Accounts come before the clients that submit as them, and both before the ports at which these arrive.
+   *
+   * @returns Ports that could not be opened.
+   * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
+   */
+  async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
+    const { log, scrubber, listeners, clients, queue, tokens, alerting } = this.#rooms;
+    for (const secret of config.secrets) scrubber.add(secret);
+    alerting.update(config, users.accounts);
+    this.#config = config;
+    this.#users = users;
+    log.adjust(config.log);
+    tokens.updateAccounts(users.accounts);
+    await queue.delivery.update(users.accounts, config.delivery);
+    clients.update(users.clients);
+    return listeners.update(config.listeners.smtp, GRACE_OF_CLOSED_PORT);
+  }
+
   async stop(grace: DurationMs): Promise<void> {
+    const { listeners, pool, queue, tokens, alerting, expiry } = this.#rooms;
     const begun = systemClock.monotonic();
-    this.#queue.delivery.wind();
-    await Promise.all(this.#listeners.map((listener) => listener.close(grace)));
+    queue.delivery.wind();
+    await listeners.closeAll(grace);
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.
-    await Promise.all([this.#pool.close(left as DurationMs), this.#queue.stop()]);
-    this.#watching.expiry.close();
-    await this.#tokens.close();
-    await this.#watching.desk.close();
+    await Promise.all([pool.close(left as DurationMs), queue.stop()]);
+    expiry.close();
+    await tokens.close();
+    await alerting.desk.close();
   }
 }

@@ -1,7 +1,7 @@
 /**
  * From started to ended: signals, and the crash that must not go on.
  *
- * SIGTERM and the first SIGINT stop gracefully: nothing new is accepted, transactions in progress get their answer, then the process ends with 0. A
+ * SIGHUP has the configuration read again. SIGTERM and the first SIGINT stop gracefully: nothing new is accepted, transactions in progress get their answer, then the process ends with 0. A
  * second signal ends it at once. An error that nobody caught ends it too: after one, what the process would do next is unknown, and a relay that
  * might lose mail is worse than one that its supervisor starts again.
  *
@@ -15,6 +15,8 @@ import { problem } from '../core/problem.ts';
 export interface Service {
   /** Finish what is in progress for at most `grace`, then end all the same. */
   stop(grace: DurationMs): Promise<void>;
+  /** SIGHUP: something outside has changed. */
+  reload?(): void;
 }
 
 /** Supervisors kill after 10 s (docker stop) or more; 8 s leaves room for the rest of the shutdown. */
@@ -42,6 +44,10 @@ export function runUntilStopped(service: Service, log: Log): Promise<number> {
         },
       );
     };
+    process.on('SIGHUP', () => {
+      log.info({ event: 'reload-asked' }, 'SIGHUP: reading the configuration again');
+      if (!isStopping) service.reload?.();
+    });
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
     const crash = (error: unknown): void => {

@@ -20,7 +20,7 @@ export interface ListenerSettings {
 export interface Listener {
   /** @throws ProblemError `LISTENER_FAILED` */
   open(): Promise<unknown>;
-  /** Accept nothing more at once; what is in progress gets `grace`. */
+  /** Accept nothing more at once; what is in progress gets `grace`, or less where a later call gives less. */
   close(grace: DurationMs): Promise<void>;
   /** @throws ProblemError `LISTENER_FAILED` */
   updateTls(tls: { readonly cert: string; readonly key: string }): void;
@@ -36,7 +36,7 @@ export class ListenerSet<Settings extends ListenerSettings> {
   readonly #log: Log;
   readonly #open = new Map<string, Open<Settings>>();
   /** Closed by a change, while what was in progress there ends. */
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Set<Listener>();
 
   constructor(make: (settings: Settings) => Listener, log: Log) {
     this.#make = make;
@@ -74,9 +74,9 @@ export class ListenerSet<Settings extends ListenerSettings> {
   }
 
   async closeAll(grace: DurationMs): Promise<void> {
-    const open = [...this.#open.values()];
+    const all = [...[...this.#open.values()].map(({ listener }) => listener), ...this.#closing];
     this.#open.clear();
-    await Promise.all([...open.map(({ listener }) => listener.close(grace)), ...this.#closing]);
+    await Promise.all(all.map((listener) => listener.close(grace)));
   }
 
   /** Whether an open port serves as it is, perhaps with a renewed certificate. */
@@ -98,8 +98,8 @@ export class ListenerSet<Settings extends ListenerSettings> {
   }
 
   #closeBehind(listener: Listener, grace: DurationMs): void {
-    const closing = listener.close(grace).finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    this.#closing.add(listener);
+    void listener.close(grace).finally(() => this.#closing.delete(listener));
   }
 
   async #tryOpen(settings: Settings): Promise<ProblemError | undefined> {

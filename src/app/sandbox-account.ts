@@ -17,7 +17,8 @@ import type { Observation } from './compose.ts';
 /** A running sandbox and what uses it. */
 export interface SandboxAccount {
   readonly sandbox: Sandbox;
-  readonly account: Account;
+  /** The one account. */
+  readonly accounts: readonly [Account];
   readonly clients: readonly Client[];
   /** For a person at the terminal: what runs where, and a command that sends a message. */
   readonly invitation: string;
@@ -28,9 +29,14 @@ export async function openSandboxAccount(config: Config, { log, scrubber }: Obse
   const sandbox = await startAnywhere({ clock: systemClock, random: systemRandom, log, stateDir: config.state.dir });
   scrubber.add(sandbox.clientSecret);
   const account = accountOn(sandbox, config.delivery.mode);
+  const clients = clientsOnSandbox(config, [account]);
+  return { sandbox, accounts: [account], clients, invitation: invite(config, sandbox, account, clients) };
+}
+
+/** Those that are configured, or programs on this machine. */
+export function clientsOnSandbox(config: Pick<Config, 'clients'>, [account]: readonly [Account]): readonly Client[] {
   const configured = config.clients.map((client) => onSandbox(client, account.mailbox));
-  const clients = configured.length > 0 ? configured : [localClient(account)];
-  return { sandbox, account, clients, invitation: invite(config, sandbox, account, clients) };
+  return configured.length > 0 ? configured : [localClient(account)];
 }
 
 /** A configured client, with what its account would have told. */

@@ -3,22 +3,35 @@
  *
  * @packageDocumentation
  */
-import type { Config, ConfigNotice } from '../config/config.ts';
-import { describeFinding } from '../config/config.ts';
+import { type Config, type ConfigNotice, describeFinding, type LoadResult } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Log } from '../core/ports/log.ts';
+import { systemClock } from '../platform/system-clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { composeObservation, type Observation, Relay } from './compose.ts';
 import { runUntilStopped, type Service } from './lifecycle.ts';
+import { Reloader } from './reload.ts';
+import type { SandboxAccount } from './sandbox-account.ts';
+
+/** How the configuration came to be, and how it is read again. */
+export interface ServeOptions {
+  readonly config: Config;
+  readonly notices: readonly ConfigNotice[];
+  readonly load: () => Promise<LoadResult>;
+}
 
 /** `failed`: it could not start, or crashed; the log says why. */
-export async function serve(config: Config, notices: readonly ConfigNotice[]): Promise<'stopped' | 'failed'> {
+export async function serve({ config, notices, load }: ServeOptions): Promise<'stopped' | 'failed'> {
   const observation = composeObservation(config);
   const { log } = observation;
   for (const notice of notices) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
   try {
-    const service = config.accounts.length === 0 ? await startWithSandbox(config, observation) : await startRelay(config, observation);
+    const serving = await Serving.start(config, observation);
+    const apply = (changed: Config): Promise<readonly ProblemError[]> => serving.apply(changed);
+    const reloader = new Reloader({ config, load, apply, clock: systemClock, log });
     log.info({ event: 'ready' }, 'ready');
+    await reloader.start();
+    const service = new Reloading(serving, reloader);
     return (await runUntilStopped(service, log)) === 0 ? 'stopped' : 'failed';
   } catch (error) {
     reportFailedStart(error, log);
@@ -26,30 +39,78 @@ export async function serve(config: Config, notices: readonly ConfigNotice[]): P
   }
 }
 
-async function startRelay(config: Config, observation: Observation): Promise<Service> {
-  const relay = await Relay.compose(config, { ...observation, accounts: config.accounts, clients: config.clients });
-  await relay.start();
-  return relay;
+/** A service that reads its configuration again when it is told to. */
+class Reloading implements Service {
+  readonly #serving: Serving;
+  readonly #reloader: Reloader;
+
+  constructor(serving: Serving, reloader: Reloader) {
+    this.#serving = serving;
+    this.#reloader = reloader;
+  }
+
+  reload(): void {
+    void this.#reloader.reload();
+  }
+
+  async stop(grace: DurationMs): Promise<void> {
+    await this.#reloader.close();
+    await this.#serving.stop(grace);
+  }
+}
+
+/** A relay for the configured accounts, or for the sandbox's where none is configured. */
+class Serving implements Service {
+  readonly #relay: Relay;
+  readonly #observation: Observation;
+  #sandbox: SandboxAccount | undefined;
+
+  private constructor(relay: Relay, observation: Observation, sandbox: SandboxAccount | undefined) {
+    this.#relay = relay;
+    this.#observation = observation;
+    this.#sandbox = sandbox;
+  }
+
+  /** @throws ProblemError `SANDBOX_FAILED`, or as {@link Relay}. */
+  static async start(config: Config, observation: Observation): Promise<Serving> {
+    const sandbox = config.accounts.length === 0 ? await openSandbox(config, observation) : undefined;
+    try {
+      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation });
+      await relay.start();
+      if (sandbox !== undefined) process.stdout.write(sandbox.invitation);
+      return new Serving(relay, observation, sandbox);
+    } catch (error) {
+      await sandbox?.sandbox.close();
+      throw error;
+    }
+  }
+
+  /** See {@link Relay.apply}. The first account that is configured takes the place of the sandbox. */
+  async apply(config: Config): Promise<readonly ProblemError[]> {
+    const before = this.#sandbox;
+    if (config.accounts.length === 0 && before !== undefined) {
+      const { clientsOnSandbox } = await import('./sandbox-account.ts');
+      return this.#relay.apply(config, { accounts: before.accounts, clients: clientsOnSandbox(config, before.accounts) });
+    }
+    const failures = await this.#relay.apply(config, config);
+    this.#sandbox = undefined;
+    await before?.sandbox.close();
+    if (before !== undefined) {
+      this.#observation.log.info({ event: 'sandbox-closed' }, 'an account is configured: the sandbox has ended');
+    }
+    return failures;
+  }
+
+  async stop(grace: DurationMs): Promise<void> {
+    await this.#relay.stop(grace);
+    await this.#sandbox?.sandbox.close();
+  }
 }
 
 /** The sandbox is loaded only where it is used: it brings a certificate library along. */
-async function startWithSandbox(config: Config, observation: Observation): Promise<Service> {
+async function openSandbox(config: Config, observation: Observation): Promise<SandboxAccount> {
   const { openSandboxAccount } = await import('./sandbox-account.ts');
-  const { sandbox, account, clients, invitation } = await openSandboxAccount(config, observation);
-  try {
-    const relay = await Relay.compose(config, { ...observation, accounts: [account], clients });
-    await relay.start();
-    process.stdout.write(invitation);
-    return {
-      async stop(grace: DurationMs): Promise<void> {
-        await relay.stop(grace);
-        await sandbox.close();
-      },
-    };
-  } catch (error) {
-    await sandbox.close();
-    throw error;
-  }
+  return openSandboxAccount(config, observation);
 }
 
 function reportFailedStart(error: unknown, log: Log): void {

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { type Config, type ConfigNotice, type ConfigProblem, describeFinding } from '../config/config.ts';
+import { type Config, type ConfigNotice, type ConfigProblem, describeFinding, type LoadResult } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { EXIT, type Invocation } from './command.ts';
 
@@ -11,11 +11,16 @@ import { EXIT, type Invocation } from './command.ts';
 export type Loaded = { readonly config: Config; readonly notices: readonly ConfigNotice[] } | { readonly exitCode: number };
 
 export async function loadForCommand({ configFile, isJson }: Invocation): Promise<Loaded> {
-  const result = await loadConfig({ ...(configFile === undefined ? {} : { file: configFile }), env: process.env, cwd: process.cwd() });
+  const result = await readConfig(configFile);
   if (result.ok) return result;
   if (isJson) printJson({ ok: false, source: result.source, problems: result.problems, notices: [] });
   else process.stderr.write(describeProblems(result.source, result.problems));
   return { exitCode: EXIT.badConfig };
+}
+
+/** @param file - Undefined: as the environment says, or the usual place. */
+export function readConfig(file: string | undefined): Promise<LoadResult> {
+  return loadConfig({ ...(file === undefined ? {} : { file }), env: process.env, cwd: process.cwd() });
 }
 
 /** One JSON document on standard output. */

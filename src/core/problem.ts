@@ -290,6 +290,17 @@ export const PROBLEMS = {
     heals: 'never',
     remedy: "Look at the application's own time-outs if this was not wanted.",
   },
+  CONFIG_REJECTED: {
+    summary: 'The changed configuration cannot be used; the last good one stays in use.',
+    heals: 'after-repair',
+    remedy:
+      'Correct what is named and save the file: it is read again at once. postern check lists every problem. Do not restart before that.',
+  },
+  CONFIG_NEEDS_RESTART: {
+    summary: 'The configuration has changed in a way that a running relay does not take over.',
+    heals: 'after-repair',
+    remedy: 'Restart Postern when it suits you: everything else in the configuration is in use already.',
+  },
   CONFIG_INVALID: {
     summary: 'The configuration has errors.',
     heals: 'after-repair',

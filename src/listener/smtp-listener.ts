@@ -30,6 +30,7 @@ export class SmtpListener {
   readonly #settings: SmtpListenerSettings;
   readonly #deps: SmtpListenerDependencies;
   readonly #engine: ListenerEngine;
+  #closed: Promise<void> | undefined;
 
   /** @throws ProblemError `LISTENER_FAILED` where TLS is wanted and certificate and key are no good. */
   constructor(settings: SmtpListenerSettings, deps: SmtpListenerDependencies) {
@@ -62,20 +63,25 @@ export class SmtpListener {
   /**
    * Stop accepting at once. Transactions in progress get their answer, all other sessions 421.
    *
-   * @param graceMs - After this the sessions that are left are cut.
+   * @param graceMs - After this the sessions that are left are cut. A later call may shorten it.
    */
   async close(graceMs: DurationMs): Promise<void> {
+    if (this.#engine.server.listening) this.#closed = this.#finish();
+    if (this.#closed === undefined) return;
+    const deadline = this.#deps.clock.startTimer(graceMs, () => {
+      for (const session of this.#engine.sessions()) session.cut();
+    });
+    await this.#closed;
+    deadline.cancel();
+  }
+
+  async #finish(): Promise<void> {
     const engine = this.#engine;
-    if (!engine.server.listening) return;
     const closed = new Promise<void>((resolve) => void engine.server.close(() => resolve()));
     // A handshake has no session that could be finished. The topmost socket goes, never the one below it.
     for (const socket of engine._pendingSockets.values()) socket.destroy();
     for (const session of engine.sessions()) session.finish();
-    const deadline = this.#deps.clock.startTimer(graceMs, () => {
-      for (const session of engine.sessions()) session.cut();
-    });
     await closed;
-    deadline.cancel();
     this.#deps.log.info({ event: 'listener-closed', listener: this.#settings.name }, 'no longer listening for SMTP');
   }
 

@@ -3,15 +3,22 @@
  *
  * @packageDocumentation
  */
-import type { Log, LogFields } from '../../src/core/ports/log.ts';
+import type { LogFields } from '../../src/core/ports/log.ts';
+import type { AdjustableLog, LogSettings } from '../../src/observability/log.ts';
 
 export interface LogLine extends LogFields {
   readonly level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
   readonly message: string;
 }
 
-export class MemoryLog implements Log {
+export class MemoryLog implements AdjustableLog {
   readonly lines: LogLine[] = [];
+  /** As it was last told; it keeps everything all the same. */
+  settings: LogSettings | undefined;
+
+  adjust(settings: LogSettings): void {
+    this.settings = settings;
+  }
 
   error(fields: LogFields, message: string): void {
     this.lines.push({ ...fields, level: 'error', message });

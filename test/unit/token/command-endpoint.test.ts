@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommandAuth } from '../../../src/core/account.ts';
 import { seconds } from '../../../src/core/clock.ts';
 import type { Problem } from '../../../src/core/problem.ts';
@@ -153,6 +153,21 @@ describe('a program that hangs', () => {
     const [pid = 0] = await pidsIn(join(folder, 'stop.pids'));
     await stopping.close();
     expect((await problemOf(answer)).cause).toContain('Postern is stopping');
+    await gone(pid);
+  });
+
+  it('and cannot be killed is named, so that the operator can', async () => {
+    const clock = new FakeClock();
+    const answer = ask(['sh', '-c', 'echo $$ > sudo.pids; exec sleep 600'], {}, new CommandEndpoint({ clock, env: ENV }));
+    const [pid = 0] = await pidsIn(join(folder, 'sudo.pids'));
+    const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+      throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+    });
+    await clock.advance(seconds(11));
+    kill.mockRestore();
+    const cause = `sh did not end within 10 s and could not be killed (EPERM): process ${pid} may still run, perhaps as another user`;
+    expect(await problemOf(answer)).toMatchObject({ code: 'TOKEN_COMMAND_FAILED', cause });
+    process.kill(pid, 'SIGKILL');
     await gone(pid);
   });
 

@@ -166,7 +166,9 @@ export class FileTokenStore implements TokenStore {
       await chmod(directory, 0o700);
       this.#warnOfPermissions(directory, stats.mode, '0700');
     }
-    await removeStaleTemporaries(directory);
+    for (const { path, error } of await removeStaleTemporaries(directory)) {
+      this.#options.log.warn({ event: 'leftover-not-removed', file: path, error }, `${path}, left by a killed process, cannot be removed`);
+    }
   }
 
   async #read(path: string): Promise<Buffer | undefined> {

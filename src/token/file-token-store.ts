@@ -146,11 +146,15 @@ export class FileTokenStore implements TokenStore {
     return this.#keys;
   }
 
-  /** Once; again after a failure, since the operator may have put it right. */
+  /** In full once; again after a failure, since the operator may have put it right, and where the directory has been removed since. */
   async #prepare(): Promise<void> {
+    const { directory, log } = this.#options;
+    const isKnown = this.#ready !== undefined;
     this.#ready ??= this.#openDirectory();
     try {
       await this.#ready;
+      if (!isKnown || (await makeDirectory(directory)) === undefined) return;
+      log.warn({ event: 'token-folder-remade', file: directory }, `${directory} was removed while Postern ran; it is there again, empty`);
     } catch (error) {
       this.#ready = undefined;
       throw error;
@@ -159,7 +163,7 @@ export class FileTokenStore implements TokenStore {
 
   async #openDirectory(): Promise<void> {
     const { directory } = this.#options;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const stats = await lstat(directory);
     if (!stats.isDirectory()) throw new Error('it is in a directory that is a symbolic link or a file');
     if (isTooOpen(stats.mode)) {
@@ -214,6 +218,9 @@ const deriveAll = ([newest, ...older]: KeyList): readonly [GrantKey, ...GrantKey
   deriveGrantKey(newest),
   ...older.map(deriveGrantKey),
 ];
+
+/** Undefined where it was there. */
+const makeDirectory = (path: string): Promise<string | undefined> => mkdir(path, { recursive: true, mode: 0o700 });
 
 function keyIdIn(content: Uint8Array): string | undefined {
   try {

@@ -11,7 +11,7 @@ import { between, type DurationMs, type EpochMs, milliseconds, minutes, type Mon
 import type { Timer } from '../core/ports/clock.ts';
 import type { AccessToken } from '../core/ports/token-source.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
-import { isSameLine, settingsDigest } from './refresh-line.ts';
+import { mayReplace, mayShareLine, settingsDigest } from './refresh-line.ts';
 import { type Attempt, type Outcome, Refresher, type TokenDependencies } from './refresher.ts';
 import {
   advise,
@@ -200,10 +200,10 @@ export class AccountTokens {
       usesPrevious: !isNewGrant && trouble?.kind === 'reauth-required' && trouble.tries === 1,
       restoresSince: isForced ? NEVER : this.#refusedAt,
       isCurrent: () => isAwaited(this.#state, generation),
-      isLineCurrent: () => isSameLine(account.auth, this.#account.auth),
+      mayKeep: (line, stored) => mayReplace(this.#account.auth, line, stored),
       nextGeneration: (stored) => Math.max(this.#state.generation, stored) + 1,
     };
-    const before = [...this.#flights].filter((other) => isSameLine(other.account.auth, account.auth));
+    const before = [...this.#flights].filter((other) => mayShareLine(other.account.auth, account.auth));
     this.#state = started(this.#state);
     this.#timer?.cancel();
     const flight: Flight = { account, landing: this.#fly(attempt, before) };

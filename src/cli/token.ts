@@ -98,7 +98,9 @@ async function set(config: Config, account: Account, isJson: boolean): Promise<n
   lines.close();
   if (process.stdin.isTTY) process.stderr.write('\n');
   if (!/^[\x21-\x7e]{8,}$/.test(text)) {
-    process.stderr.write('postern: what came on standard input is no refresh token: one word of printable ASCII\n');
+    process.stderr.write(
+      'postern: what came on standard input is no refresh token: that is one word of at least 8 printable ASCII characters\n',
+    );
     return EXIT.usage;
   }
   const facts = await storeRefreshToken(config, account, text);

@@ -41,6 +41,36 @@ describe('the line that goes on after a sign-in', () => {
   });
 });
 
+describe('a refresh token that nobody has tried (postern token set)', () => {
+  const set = async (store: MemoryTokenStore, account: Account, refreshToken: string) =>
+    storeNewGrant(store, account, { refreshToken, isUntried: true }, 0 as never);
+
+  it('leaves the one in use so far as second choice, and a relay falls back to it where it was pasted wrong', async () => {
+    const stage = new ManagerStage({ accounts: [withAuth({ refreshToken: SEED })] });
+    stage.manager.start();
+    stage.endpoint.always(({ refreshToken }) =>
+      refreshToken === 'pasted-wrong' ? refusedWith('invalid_grant', 50173) : grantedTokens({ refreshToken: 'rotated' }),
+    );
+    await stage.clock.advance(seconds(1));
+    await set(stage.store, withAuth({ refreshToken: SEED }), 'pasted-wrong');
+    await stage.clock.advance(minutes(59));
+    expect(stage.endpoint.refreshTokensSent).toEqual([SEED, 'pasted-wrong', 'rotated']);
+    expect(stage.state).toBe('active');
+  });
+
+  it('is preceded by the seed where nothing is stored, and by nothing where there is none', async () => {
+    expect(await set(new MemoryTokenStore(), withAuth({ refreshToken: SEED }), 'pasted')).toMatchObject({ previousRefreshToken: SEED });
+    expect(await set(new MemoryTokenStore(), seedless, 'pasted')).not.toHaveProperty('previousRefreshToken');
+  });
+
+  it('that is there already keeps its second choice', async () => {
+    const store = new MemoryTokenStore();
+    await store.save('billing', { refreshToken: 'old', generation: 1, savedAt: 1 as never });
+    await set(store, seedless, 'pasted');
+    expect(await set(store, seedless, 'pasted')).toMatchObject({ refreshToken: 'pasted', previousRefreshToken: 'old' });
+  });
+});
+
 /** What `postern login` does, as another process. */
 async function login({ store, clock }: ManagerStage, account: Account, hasAccessToken = false): Promise<void> {
   const accessToken = hasAccessToken ? { accessToken: { value: 'signed-in-access', expiresAt: plus(clock.now(), hours(1)) } } : {};

@@ -107,7 +107,7 @@ async function set(config: Config, account: Account, isJson: boolean): Promise<n
   if (isJson) printJson({ ok: true, account: account.name, stored: withIsoTimes(facts) });
   else
     process.stdout.write(
-      `Stored. A Postern that runs on this state uses it with its next refresh; to try it now: postern token refresh ${account.name}\n`,
+      `Stored. A Postern that runs on this state tries it within seconds; to see what comes of it: postern token refresh ${account.name}\n`,
     );
   return EXIT.ok;
 }

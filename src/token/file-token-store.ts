@@ -59,6 +59,16 @@ export class FileTokenStore implements TokenStore {
     });
   }
 
+  async markOf(account: AccountName): Promise<string | undefined> {
+    try {
+      // Each save makes a new file; an inode may be used again, but not at the same moment.
+      const { ino, ctimeNs, size } = await lstat(this.pathOf(account), { bigint: true });
+      return `${ino}.${ctimeNs}.${size}`;
+    } catch {
+      return undefined; // As the port says; loading tells why.
+    }
+  }
+
   async save(account: AccountName, grant: StoredGrant): Promise<void> {
     const path = this.pathOf(account);
     const { operations } = this.#options;

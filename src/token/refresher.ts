@@ -81,6 +81,8 @@ export class Refresher {
   #overdue: Overdue | undefined;
   /** What the store held when we last looked or wrote; under the lock, what it holds. */
   #seen: StoredGrant | undefined;
+  /** Of what was found to be no news. */
+  #oldMark: string | undefined;
   /** Generation of what we stored last. */
   #written: number | undefined;
   /** Writes of one account come one after another, so that an older one cannot land last. */
@@ -103,11 +105,23 @@ export class Refresher {
     }
   }
 
-  /** True where the store holds another grant than when this account last looked: another process has put it there. Never rejects. */
-  async hasNews(account: Account): Promise<boolean> {
+  /**
+   * Whether the store holds another grant than when this account last looked: another process has put it there. Cheap while nothing changes.
+   * Never rejects.
+   *
+   * @param isWell - There is no trouble to end: a grant that was obtained with other settings is then left to the next refresh, lest two
+   * processes which differ in them outdo each other for ever.
+   */
+  async hasNews(account: Account, isWell: boolean): Promise<boolean> {
+    const { store } = this.#deps;
+    const mark = await store.markOf(account.name);
+    if (mark === undefined || mark === this.#oldMark) return false;
     try {
-      const stored = await this.#deps.store.load(account.name);
-      return stored !== undefined && stored.generation !== this.#seen?.generation;
+      const stored = await store.load(account.name);
+      const isNew = stored !== undefined && stored.generation !== this.#seen?.generation;
+      if (isNew && !(isWell && isForOthers(account, stored))) return true;
+      this.#oldMark = mark;
+      return false;
     } catch {
       return false; // Looked at in passing: the next try meets the same trouble and reports it.
     }
@@ -245,3 +259,6 @@ export class Refresher {
 function choose({ refreshToken, previousRefreshToken }: RefreshLine, usesPrevious: boolean): string | undefined {
   return usesPrevious ? (previousRefreshToken ?? refreshToken) : refreshToken;
 }
+
+const isForOthers = (account: Account, { accessToken }: StoredGrant): boolean =>
+  accessToken !== undefined && accessToken.settingsDigest !== settingsDigest(account);

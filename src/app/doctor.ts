@@ -14,7 +14,8 @@ import type { TokenSource } from '../core/ports/token-source.ts';
 import type { Finding, Outcome } from '../doctor/check.ts';
 import { CHECKS } from '../doctor/checks.ts';
 import { Examination, type Surroundings, type TokenBench } from '../doctor/examination.ts';
-import { withNames } from '../doctor/remedies.ts';
+import { withNames } from '../core/remedy-names.ts';
+import { inDoctor } from '../doctor/remedies.ts';
 import type { Examined } from '../doctor/report.ts';
 import { runChecks } from '../doctor/run-checks.ts';
 import { Scrubber } from '../observability/scrubber.ts';
@@ -24,7 +25,7 @@ import { ehloName } from '../upstream/ehlo.ts';
 import { probeSubmission } from '../upstream/probe.ts';
 import { DEADLINES } from '../upstream/smtp-session.ts';
 import { knownSecrets } from './account-secrets.ts';
-import { inspectKey, inspectState } from './inspect.ts';
+import { inspectState } from './inspect.ts';
 import { type OpenTokens, openTokens, SILENCE } from './open-tokens.ts';
 import { refuseForeignState } from './state-owner.ts';
 
@@ -49,7 +50,7 @@ export async function examine(
   for (const account of accounts) {
     audience.account(account);
     const bench = new Bench(config, account, scrubber);
-    const edit = (finding: Finding): Finding => scrubbed(withNames(finding, account), scrubber);
+    const edit = (finding: Finding): Finding => scrubbed(withNames(inDoctor(finding), account), scrubber);
     try {
       const examination = new Examination(surroundingsOf(config, notices, account, bench));
       const outcomes = await runChecks(CHECKS, examination, edit, (outcome) => audience.outcome(outcome));
@@ -79,7 +80,8 @@ function surroundingsOf(config: Config, notices: readonly ConfigNotice[], accoun
     // The proxies and the fetch bridge will add theirs.
     needed: new Set(['smtp'] as const),
     async inspectState() {
-      const faults = [...(await inspectState(config.state.dir)), ...(await inspectKey(config.state.keyFile))];
+      // The key file is judged where it is opened.
+      const faults = await inspectState(config.state.dir);
       return { place: config.state.dir, faults: faults.map(({ message }) => message) };
     },
     openTokens: () => bench.open(),

@@ -9,6 +9,8 @@ import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import type { Config, ConfigNotice } from '../config/config.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
+import { ProblemError } from '../core/problem.ts';
+import { isKeyFileThere } from '../platform/key-file.ts';
 
 /** @returns One entry for each thing that would keep `postern serve` from working here. */
 export async function inspectMachine(config: Config): Promise<ConfigNotice[]> {
@@ -47,17 +49,14 @@ async function inspectParent(path: string, dir: string): Promise<ConfigNotice[]>
   }
 }
 
-/** The same for the key file. */
+/** The same for the key file, by the very rule that `postern serve` reads it with. */
 export async function inspectKey(file: string): Promise<ConfigNotice[]> {
   const path = 'state.keyFile';
   try {
-    const key = await stat(file);
-    if ((key.mode & 0o077) !== 0) return [{ path, message: `${file} can be read by others: chmod 0600 ${file}` }];
-    await access(file, constants.R_OK);
-    return [];
+    return (await isKeyFileThere(file)) ? [] : await inspectParent(path, file);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return inspectParent(path, file);
-    return [{ path, message: `${file} cannot be read by this user (${codeOf(error)})` }];
+    if (!(error instanceof ProblemError)) throw error;
+    return [{ path, message: `${error.problem.cause}. ${error.problem.remedy}` }];
   }
 }
 

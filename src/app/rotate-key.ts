@@ -47,8 +47,10 @@ export interface Rotation {
 /** @throws ProblemError `STATE_KEY_UNUSABLE`, `TOKEN_STORE_FAILED`; everything stored can be read all the same. */
 export async function rotateStateKey(order: RotationOrder): Promise<Rotation> {
   await refuseForeignState(order.state.dir);
-  const path = await realKeyFile(order.state.keyFile);
+  const { path, uid } = await realKeyFile(order.state.keyFile);
+  // Somebody else's file is theirs to change: Kubernetes mounts secrets as files of root that the group may read.
   if (order.isResealOnly) return reseal(order, await openStateKeys(path));
+  if (process.geteuid !== undefined && uid !== process.geteuid()) throw unusable(`${order.state.keyFile} belongs to user ${uid}`, BY_HAND);
   const release = await lock(path);
   try {
     const { keys: old } = await openStateKeys(path);
@@ -64,12 +66,10 @@ export async function rotateStateKey(order: RotationOrder): Promise<Rotation> {
 }
 
 /** A link stays a link: what it leads to is replaced. */
-async function realKeyFile(path: string): Promise<string> {
+async function realKeyFile(path: string): Promise<{ readonly path: string; readonly uid: number }> {
   try {
     const real = await realpath(path);
-    const { uid } = await stat(real);
-    if (process.geteuid !== undefined && uid !== process.geteuid()) throw unusable(`${path} belongs to user ${uid}`, BY_HAND);
-    return real;
+    return { path: real, uid: (await stat(real)).uid };
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
     throw unusable(`there is no key file ${path} yet`, 'Nothing: it is made at the first start of postern serve.');

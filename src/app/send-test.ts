@@ -12,7 +12,7 @@ import type { Content } from '../core/ports/submission.ts';
 import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { type Problem, ProblemError } from '../core/problem.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
-import { withNames } from '../doctor/remedies.ts';
+import { withNames } from '../core/remedy-names.ts';
 import { composeMessageId } from '../message/message-id.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import { systemClock } from '../platform/system-clock.ts';

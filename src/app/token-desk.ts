@@ -183,12 +183,12 @@ export async function refreshNow(config: Config, account: Account): Promise<Refr
   });
 }
 
-/** Keep a refresh token that somebody got elsewhere, in place of whatever is stored. @throws ProblemError */
+/** Keep a refresh token that somebody got elsewhere; the one in use so far stays as second choice. @throws ProblemError */
 export async function storeRefreshToken(config: Config, account: Account, refreshToken: string): Promise<GrantFacts> {
   const person = signInAccount(account);
   await refuseForeignState(config.state.dir);
   return withTokens(config, [account], async ({ store }) => {
-    return grantFacts(person, await storeNewGrant(store, person, { refreshToken }, systemClock.now()));
+    return grantFacts(person, await storeNewGrant(store, person, { refreshToken, isUntried: true }, systemClock.now()));
   });
 }
 

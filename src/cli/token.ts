@@ -98,14 +98,16 @@ async function set(config: Config, account: Account, isJson: boolean): Promise<n
   lines.close();
   if (process.stdin.isTTY) process.stderr.write('\n');
   if (!/^[\x21-\x7e]{8,}$/.test(text)) {
-    process.stderr.write('postern: what came on standard input is no refresh token: one word of printable ASCII\n');
+    process.stderr.write(
+      'postern: what came on standard input is no refresh token: that is one word of at least 8 printable ASCII characters\n',
+    );
     return EXIT.usage;
   }
   const facts = await storeRefreshToken(config, account, text);
   if (isJson) printJson({ ok: true, account: account.name, stored: withIsoTimes(facts) });
   else
     process.stdout.write(
-      `Stored. A Postern that runs on this state uses it with its next refresh; to try it now: postern token refresh ${account.name}\n`,
+      `Stored. A Postern that runs on this state tries it within seconds; to see what comes of it: postern token refresh ${account.name}\n`,
     );
   return EXIT.ok;
 }

@@ -90,14 +90,31 @@ async function createInPlace(path: string, content: Uint8Array, options: WriteOp
   }
 }
 
-/** Remove what killed processes left in `directory`. Files younger than a minute stay. */
-export async function removeStaleTemporaries(directory: string): Promise<void> {
+/** A file that could not be removed. */
+export interface Leftover {
+  readonly path: string;
+  readonly error: unknown;
+}
+
+/**
+ * Remove what killed processes left in `directory`. Files younger than a minute stay, and what another process removes meanwhile is gone as well.
+ *
+ * @returns Those that could not be removed: untidy, and no reason not to go on.
+ * @throws Error of node:fs where the directory cannot be read.
+ */
+export async function removeStaleTemporaries(directory: string): Promise<readonly Leftover[]> {
+  const left: Leftover[] = [];
   for (const name of await readdir(directory)) {
     if (!TEMPORARY.test(name)) continue;
     const path = join(directory, name);
-    const age = Date.now() - (await lstat(path)).mtimeMs;
-    if (age >= STALE_AFTER) await unlink(path);
+    try {
+      const age = Date.now() - (await lstat(path)).mtimeMs;
+      if (age >= STALE_AFTER) await unlink(path);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) left.push({ path, error });
+    }
   }
+  return left;
 }
 
 /** True for an error of node:fs with this code. */

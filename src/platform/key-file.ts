@@ -59,6 +59,16 @@ export async function replaceKeys(path: string, keys: KeyList, operations?: File
   });
 }
 
+/**
+ * Look whether {@link openStateKeys} could read the file; nothing is made.
+ *
+ * @returns False where there is no file yet.
+ * @throws ProblemError `STATE_KEY_UNUSABLE`, as {@link openStateKeys}.
+ */
+export async function isKeyFileThere(path: string): Promise<boolean> {
+  return explained(path, async () => (await readKeys(path)) !== undefined);
+}
+
 /** A key as it stands in the file, without its line end. */
 export const keyText = (key: Uint8Array): string => Buffer.from(key).toString('base64');
 
@@ -131,7 +141,10 @@ function checkPermissions(path: string, stats: Stats): void {
   if (stats.size > LONGEST_FILE) throw unusable(path, `it has ${stats.size} octets, which no key file has`);
   const user = process.getuid?.();
   if (user === undefined) return; // No such permissions on this system.
-  if (stats.uid !== user && stats.uid !== 0) throw unusable(path, `it belongs to user ${stats.uid}, who could change it`);
+  if (stats.uid !== user && stats.uid !== 0) {
+    const remedy = `Run Postern as that user (sudo -u '#${stats.uid}' postern …), or make ${path} a file of the user that runs Postern, with mode 0600.`;
+    throw unusable(path, `it belongs to user ${stats.uid}, who could change it`, { remedy });
+  }
   // A file of root's that we may read at all was opened to our group on purpose (a Kubernetes secret with fsGroup).
   const forbidden = stats.uid === user ? 0o077 : 0o037;
   if ((stats.mode & forbidden) === 0) return;

@@ -42,10 +42,16 @@ export type ProgramResult =
     }
   /** `reason` is a code of the system: ENOENT. */
   | { readonly kind: 'not-started'; readonly reason: string }
-  | { readonly kind: 'timeout'; readonly after: DurationMs }
+  | ({ readonly kind: 'timeout'; readonly after: DurationMs } & Killed)
   /** The signal said so. */
-  | { readonly kind: 'called-off' }
-  | { readonly kind: 'too-much-output'; readonly limit: Octets };
+  | ({ readonly kind: 'called-off' } & Killed)
+  | ({ readonly kind: 'too-much-output'; readonly limit: Octets } & Killed);
+
+/** What became of a program that was to be killed. */
+interface Killed {
+  /** It could not be, and goes on: a program that runs as another user (sudo) cannot be killed by us. `reason` is a code of the system: EPERM. */
+  readonly survivor?: { readonly pid: number; readonly reason: string };
+}
 
 /** A child that was left behind may hold the pipes open after the program has ended; so long is waited for the rest of the output. */
 const AFTER_EXIT = milliseconds(250);
@@ -129,13 +135,21 @@ class Watch {
     });
   }
 
-  #kill(result: ProgramResult): void {
-    const { pid } = this.#child;
-    try {
-      if (pid !== undefined) process.kill(-pid, 'SIGKILL'); // The group.
-    } catch (error) {
-      if (errorCode(error) !== 'ESRCH') throw error; // Already gone.
-    }
-    this.#settle(result);
+  /** Never throws: it is called by timers, and nobody there could catch it. */
+  #kill(result: Exclude<ProgramResult, { readonly kind: 'exited' | 'not-started' }>): void {
+    const survivor = killGroup(this.#child.pid);
+    if (survivor !== undefined) this.#child.unref(); // It must not keep us from ending.
+    this.#settle({ ...result, ...(survivor === undefined ? {} : { survivor }) });
+  }
+}
+
+function killGroup(pid: number | undefined): Killed['survivor'] {
+  if (pid === undefined) return undefined; // It never started.
+  try {
+    process.kill(-pid, 'SIGKILL');
+    return undefined;
+  } catch (error) {
+    const reason = errorCode(error);
+    return reason === 'ESRCH' ? undefined : { pid, reason };
   }
 }

@@ -11,7 +11,7 @@ import { between, type DurationMs, type EpochMs, milliseconds, minutes, type Mon
 import type { Timer } from '../core/ports/clock.ts';
 import type { AccessToken } from '../core/ports/token-source.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
-import { isSameLine, settingsDigest } from './refresh-line.ts';
+import { mayReplace, mayShareLine, settingsDigest } from './refresh-line.ts';
 import { type Attempt, type Outcome, Refresher, type TokenDependencies } from './refresher.ts';
 import {
   advise,
@@ -68,7 +68,10 @@ const LAST_WAIT = seconds(5);
 /** An upstream that refuses more tokens than this in a row refuses the account; asking for more brings AADSTS50196 upon us. */
 const MOST_REPLACEMENTS = 5;
 const REPLACEMENT_WINDOW = minutes(5);
-/** While only a person can help, so often we look whether somebody has signed in: `postern login` puts the new grant into the store. */
+/**
+ * So often we look whether somebody has signed in: `postern login` puts the new grant into the store. Not while a try is ahead anyway: it begins
+ * with the store, and an endpoint that is busy is not to be asked sooner.
+ */
 const LOOK_EVERY = seconds(3);
 
 /** Later than anything that is stored. */
@@ -200,10 +203,10 @@ export class AccountTokens {
       usesPrevious: !isNewGrant && trouble?.kind === 'reauth-required' && trouble.tries === 1,
       restoresSince: isForced ? NEVER : this.#refusedAt,
       isCurrent: () => isAwaited(this.#state, generation),
-      isLineCurrent: () => isSameLine(account.auth, this.#account.auth),
+      mayKeep: (line, stored) => mayReplace(this.#account.auth, line, stored),
       nextGeneration: (stored) => Math.max(this.#state.generation, stored) + 1,
     };
-    const before = [...this.#flights].filter((other) => isSameLine(other.account.auth, account.auth));
+    const before = [...this.#flights].filter((other) => mayShareLine(other.account.auth, account.auth));
     this.#state = started(this.#state);
     this.#timer?.cancel();
     const flight: Flight = { account, landing: this.#fly(attempt, before) };
@@ -275,7 +278,8 @@ export class AccountTokens {
     const next = wakeAt(this.#state);
     if (next === undefined) return;
     const wait = milliseconds(Math.max(0, between(this.#deps.clock.monotonic(), next)));
-    if (wait > LOOK_EVERY && isUpToPerson(this.#state)) this.#wakeAfter(LOOK_EVERY, () => void this.#lookForNewGrant());
+    if (wait > LOOK_EVERY && (this.#state.kind === 'active' || isUpToPerson(this.#state)))
+      this.#wakeAfter(LOOK_EVERY, () => void this.#lookForNewGrant());
     else this.#wakeAfter(wait);
   }
 
@@ -292,7 +296,7 @@ export class AccountTokens {
   /** Never rejects. */
   async #lookForNewGrant(): Promise<void> {
     const before = this.#state;
-    const isThere = await this.#refresher.hasNews(this.#account);
+    const isThere = await this.#refresher.hasNews(this.#account, before.kind === 'active');
     if (this.#state !== before || !this.#isStarted || this.#isClosed) return; // Whatever happened meanwhile has set the timer.
     if (!isThere) return this.#schedule();
     this.#deps.log.info({ event: 'grant-found', account: this.#account.name }, 'another process has stored a new grant: trying it');

@@ -6,6 +6,7 @@
  *
  * @packageDocumentation
  */
+import { setMaxListeners } from 'node:events';
 import type { CommandAuth } from '../core/account.ts';
 import { kibibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -35,6 +36,7 @@ export class CommandEndpoint implements TokenEndpoint {
   constructor({ clock, env }: CommandEndpointOptions) {
     this.#clock = clock;
     this.#env = env;
+    setMaxListeners(0, this.#ending.signal); // One for each program that runs; eleven accounts are no leak.
   }
 
   async request({ account: { auth, name } }: TokenRequest): Promise<TokenAnswer> {

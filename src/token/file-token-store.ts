@@ -59,6 +59,16 @@ export class FileTokenStore implements TokenStore {
     });
   }
 
+  async markOf(account: AccountName): Promise<string | undefined> {
+    try {
+      // Each save makes a new file; an inode may be used again, but not at the same moment.
+      const { ino, ctimeNs, size } = await lstat(this.pathOf(account), { bigint: true });
+      return `${ino}.${ctimeNs}.${size}`;
+    } catch {
+      return undefined; // As the port says; loading tells why.
+    }
+  }
+
   async save(account: AccountName, grant: StoredGrant): Promise<void> {
     const path = this.pathOf(account);
     const { operations } = this.#options;
@@ -146,11 +156,15 @@ export class FileTokenStore implements TokenStore {
     return this.#keys;
   }
 
-  /** Once; again after a failure, since the operator may have put it right. */
+  /** In full once; again after a failure, since the operator may have put it right, and where the directory has been removed since. */
   async #prepare(): Promise<void> {
+    const { directory, log } = this.#options;
+    const isKnown = this.#ready !== undefined;
     this.#ready ??= this.#openDirectory();
     try {
       await this.#ready;
+      if (!isKnown || (await makeDirectory(directory)) === undefined) return;
+      log.warn({ event: 'token-folder-remade', file: directory }, `${directory} was removed while Postern ran; it is there again, empty`);
     } catch (error) {
       this.#ready = undefined;
       throw error;
@@ -159,14 +173,16 @@ export class FileTokenStore implements TokenStore {
 
   async #openDirectory(): Promise<void> {
     const { directory } = this.#options;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const stats = await lstat(directory);
     if (!stats.isDirectory()) throw new Error('it is in a directory that is a symbolic link or a file');
     if (isTooOpen(stats.mode)) {
       await chmod(directory, 0o700);
       this.#warnOfPermissions(directory, stats.mode, '0700');
     }
-    await removeStaleTemporaries(directory);
+    for (const { path, error } of await removeStaleTemporaries(directory)) {
+      this.#options.log.warn({ event: 'leftover-not-removed', file: path, error }, `${path}, left by a killed process, cannot be removed`);
+    }
   }
 
   async #read(path: string): Promise<Buffer | undefined> {
@@ -212,6 +228,9 @@ const deriveAll = ([newest, ...older]: KeyList): readonly [GrantKey, ...GrantKey
   deriveGrantKey(newest),
   ...older.map(deriveGrantKey),
 ];
+
+/** Undefined where it was there. */
+const makeDirectory = (path: string): Promise<string | undefined> => mkdir(path, { recursive: true, mode: 0o700 });
 
 function keyIdIn(content: Uint8Array): string | undefined {
   try {

@@ -9,13 +9,15 @@
 import type { Account } from '../core/account.ts';
 import type { EpochMs } from '../core/clock.ts';
 import type { StoredGrant, TokenStore } from '../core/ports/token-store.ts';
-import { seedDigest, settingsDigest } from './refresh-line.ts';
+import { type RefreshLine, resumeLine, seedDigest, settingsDigest } from './refresh-line.ts';
 
 /** What the new line begins with. */
 export interface NewGrant {
   readonly refreshToken: string;
   /** Where one came along: a running relay then needs no request. */
   readonly accessToken?: { readonly value: string; readonly expiresAt: EpochMs };
+  /** Nobody has tried it: the refresh token in use so far stays as second choice, in case it was pasted wrong. */
+  readonly isUntried?: boolean;
 }
 
 /**
@@ -28,8 +30,9 @@ export async function storeNewGrant(store: TokenStore, account: Account, grant: 
   return store.exclusively(account.name, async () => {
     const before = await store.load(account.name);
     const origin = seedDigest(account.auth);
-    const { refreshToken, accessToken } = grant;
+    const { refreshToken, accessToken, isUntried = false } = grant;
     const next: StoredGrant = {
+      ...(isUntried ? secondChoice(resumeLine(account.auth, before), refreshToken) : {}),
       refreshToken,
       refreshTokenSince: now,
       ...(origin === undefined ? {} : { seedDigest: origin }),
@@ -40,4 +43,10 @@ export async function storeNewGrant(store: TokenStore, account: Account, grant: 
     await store.save(account.name, next);
     return next;
   });
+}
+
+/** Storing the same one again must not make it its own second choice. */
+function secondChoice(line: RefreshLine, refreshToken: string): Pick<StoredGrant, 'previousRefreshToken'> {
+  const previousRefreshToken = line.refreshToken === refreshToken ? line.previousRefreshToken : line.refreshToken;
+  return previousRefreshToken === undefined ? {} : { previousRefreshToken };
 }

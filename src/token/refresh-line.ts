@@ -51,10 +51,19 @@ export function rotateLine(line: RefreshLine, used: string | undefined, returned
   return { ...line, refreshToken: newest, refreshTokenSince: now, ...(previous === undefined ? {} : { previousRefreshToken: previous }) };
 }
 
-/** True where tokens obtained with `before` go on being the newest of their line with `after`. A seed that was removed changes nothing. */
-export function isSameLine(before: AuthSettings, after: AuthSettings): boolean {
-  const wanted = seedDigest(after);
-  return wanted === undefined || wanted === seedDigest(before);
+/**
+ * True where `line` may replace what is stored: it is the configured seed's, or a later part of the stored line. The second holds after another
+ * seed was configured too, as long as nothing of that one is stored: should it not work and the old one come back, the newest of the old is there.
+ */
+export function mayReplace(auth: AuthSettings, line: RefreshLine, stored: StoredGrant | undefined): boolean {
+  const wanted = seedDigest(auth);
+  return (wanted !== undefined && wanted === line.seedDigest) || stored === undefined || stored.seedDigest === line.seedDigest;
+}
+
+/** True where tries with `before` and `after` may send the same refresh token. Without a seed it is the stored line, whosever that is. */
+export function mayShareLine(before: AuthSettings, after: AuthSettings): boolean {
+  const [one, other] = [seedDigest(before), seedDigest(after)];
+  return one === undefined || other === undefined || one === other;
 }
 
 function linePart({ refreshToken, previousRefreshToken, seedDigest: origin, refreshTokenSince }: StoredGrant): RefreshLine {

@@ -16,7 +16,7 @@ import type { Random } from '../core/ports/random.ts';
 import type { StoredGrant, TokenStore } from '../core/ports/token-store.ts';
 import { problem } from '../core/problem.ts';
 import { needsRefreshToken } from './grants/grants.ts';
-import { isSameLine, type RefreshLine, resumeLine, rotateLine, settingsDigest } from './refresh-line.ts';
+import { type RefreshLine, resumeLine, rotateLine, settingsDigest } from './refresh-line.ts';
 import type { GrantedTokens, TokenEndpoint } from './token-answer.ts';
 import { type HeldToken, holdToken, isLiving, type Moment, type Verdict } from './token-state.ts';
 import { verdictOn, verdictOnError } from './verdict.ts';
@@ -43,8 +43,8 @@ export interface Attempt {
   readonly restoresSince: EpochMs;
   /** False once the account or a secret of it has changed: the access token must not be used. */
   isCurrent(): boolean;
-  /** False once another seed was configured: nothing of the outcome may be kept. */
-  isLineCurrent(): boolean;
+  /** False where another seed was configured and its line is stored: `line` must not bury that. */
+  mayKeep(line: RefreshLine, stored: StoredGrant | undefined): boolean;
   /** The generation of a token obtained now, newer than all before. */
   nextGeneration(stored: number): number;
 }
@@ -79,12 +79,14 @@ const OUTDATED: Outcome = { kind: 'outdated' };
 export class Refresher {
   readonly #deps: TokenDependencies;
   #overdue: Overdue | undefined;
-  /** Generation of what the store held when we last looked. */
-  #seen: number | undefined;
+  /** What the store held when we last looked or wrote; under the lock, what it holds. */
+  #seen: StoredGrant | undefined;
+  /** Of what was found to be no news. */
+  #oldMark: string | undefined;
   /** Generation of what we stored last. */
   #written: number | undefined;
   /** Writes of one account come one after another, so that an older one cannot land last. */
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<unknown> = Promise.resolve();
 
   constructor(deps: TokenDependencies) {
     this.#deps = deps;
@@ -103,11 +105,23 @@ export class Refresher {
     }
   }
 
-  /** True where the store holds another grant than when this account last looked: another process has put it there. Never rejects. */
-  async hasNews(account: Account): Promise<boolean> {
+  /**
+   * Whether the store holds another grant than when this account last looked: another process has put it there. Cheap while nothing changes.
+   * Never rejects.
+   *
+   * @param isWell - There is no trouble to end: a grant that was obtained with other settings is then left to the next refresh, lest two
+   * processes which differ in them outdo each other for ever.
+   */
+  async hasNews(account: Account, isWell: boolean): Promise<boolean> {
+    const { store } = this.#deps;
+    const mark = await store.markOf(account.name);
+    if (mark === undefined || mark === this.#oldMark) return false;
     try {
-      const stored = await this.#deps.store.load(account.name);
-      return stored !== undefined && stored.generation !== this.#seen;
+      const stored = await store.load(account.name);
+      const isNew = stored !== undefined && stored.generation !== this.#seen?.generation;
+      if (isNew && !(isWell && isForOthers(account, stored))) return true;
+      this.#oldMark = mark;
+      return false;
     } catch {
       return false; // Looked at in passing: the next try meets the same trouble and reports it.
     }
@@ -127,10 +141,9 @@ export class Refresher {
   async #saveOverdue(attempt: Attempt): Promise<HeldToken | undefined> {
     const overdue = this.#overdue;
     if (overdue === undefined) return undefined;
-    const isWanted = isSameLine(overdue.account.auth, attempt.account.auth) && !(await this.#isOvertaken(overdue));
-    if (isWanted) await this.#write(attempt, overdue.grant);
+    const isKept = !(await this.#isOvertaken(overdue)) && (await this.#write(attempt, overdue.grant));
     this.#overdue = undefined;
-    const isUsable = isWanted && overdue.grant.accessToken?.settingsDigest === settingsDigest(attempt.account);
+    const isUsable = isKept && overdue.grant.accessToken?.settingsDigest === settingsDigest(attempt.account);
     return isUsable && isLiving(overdue.held, this.#now()) ? overdue.held : undefined;
   }
 
@@ -144,7 +157,7 @@ export class Refresher {
 
   async #load(account: Account): Promise<StoredGrant | undefined> {
     const stored = await this.#deps.store.load(account.name);
-    this.#seen = stored?.generation;
+    this.#seen = stored;
     for (const secret of [stored?.refreshToken, stored?.previousRefreshToken, stored?.accessToken?.value]) this.#redact(secret);
     return stored;
   }
@@ -221,13 +234,14 @@ export class Refresher {
     }
   }
 
-  /** Resolves once the grant is durable, or without doing anything where its line has ended. */
-  async #write(attempt: Attempt, grant: StoredGrant): Promise<void> {
+  /** @returns True once the grant is durable; false, with nothing done, where its line has ended. */
+  async #write(attempt: Attempt, grant: StoredGrant): Promise<boolean> {
     const write = this.#writing.then(async () => {
-      if (!attempt.isLineCurrent()) return;
+      if (!attempt.mayKeep(grant, this.#seen)) return false;
       await this.#deps.store.save(attempt.account.name, grant);
-      this.#seen = grant.generation;
+      this.#seen = grant;
       this.#written = grant.generation;
+      return true;
     });
     this.#writing = write.catch(() => undefined); // Whoever asked for this write hears of its failure.
     return write;
@@ -245,3 +259,6 @@ export class Refresher {
 function choose({ refreshToken, previousRefreshToken }: RefreshLine, usesPrevious: boolean): string | undefined {
   return usesPrevious ? (previousRefreshToken ?? refreshToken) : refreshToken;
 }
+
+const isForOthers = (account: Account, { accessToken }: StoredGrant): boolean =>
+  accessToken !== undefined && accessToken.settingsDigest !== settingsDigest(account);

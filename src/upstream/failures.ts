@@ -12,8 +12,8 @@
 import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { type Problem, type ProblemCode, type ProblemError, problem } from '../core/problem.ts';
 import { describeReply, type Reply, reply } from '../core/reply.ts';
-import { certificateRemedy } from '../platform/certificate-remedy.ts';
 import type { DialError } from '../platform/dial-error.ts';
+import { dialRemedy } from '../platform/dial-remedy.ts';
 
 const LOST = reply(451, '4.4.2', 'Connection to the mail provider lost, message not delivered; try again later');
 const SILENT = reply(451, '4.4.2', 'The mail provider does not answer, message not delivered; try again later');
@@ -66,24 +66,20 @@ export function calledOff(upstream: string): Failure {
   );
 }
 
-/** For the remedies. */
-const SUBMISSION_SERVER = { key: 'providers.NAME.smtp.host', starttls: '-starttls smtp' } as const;
-
 /** No connection, or none that is secure. */
 export function notConnected(error: DialError, stage: 'connect' | 'starttls'): UpstreamError {
+  // A certificate that is met while connecting is one of implicit TLS.
+  const remedy = dialRemedy(error, { key: 'providers.NAME.smtp.host', starttls: stage === 'starttls' ? '-starttls smtp' : '' });
   switch (error.failure) {
     case 'certificate':
     case 'tls':
-    case 'injection': {
-      const remedy = error.certificate === undefined ? {} : { remedy: certificateRemedy(error.certificate, SUBMISSION_SERVER) };
-      return new UpstreamError(stage, problem('UPSTREAM_TLS_FAILED', error.message, remedy), INSECURE, { cause: error });
-    }
+    case 'injection':
+      return new UpstreamError(stage, problem('UPSTREAM_TLS_FAILED', error.message, { remedy }), INSECURE, { cause: error });
     default: {
       // During STARTTLS the server has been reached, and then the handshake stalled or broke.
       const answer = stage === 'connect' ? UNREACHABLE : INSECURE;
       const code = stage === 'connect' ? 'UPSTREAM_UNREACHABLE' : 'UPSTREAM_TLS_FAILED';
-      const heals = { heals: 'by-itself' } as const;
-      return new UpstreamError(stage, problem(code, error.message, heals), answer, { cause: error });
+      return new UpstreamError(stage, problem(code, error.message, { heals: 'by-itself', remedy }), answer, { cause: error });
     }
   }
 }

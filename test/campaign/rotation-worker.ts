@@ -69,6 +69,7 @@ function watch(handle: FileHandle, name: (typeof calls)[number], call: Call): vo
 function watchedStore(store: TokenStore): TokenStore {
   return {
     load: (account) => store.load(account),
+    markOf: (account) => store.markOf(account),
     save: async (account, grant) => {
       await store.save(account, grant);
       reach('saved');

@@ -52,6 +52,23 @@ export function tokenStoreContract(name: string, make: () => Promise<{ store: To
       expect(await reopen().load('billing')).toEqual(grant(2, { refreshToken: 'x'.repeat(40_000) }));
     });
 
+    it('marks what it keeps: the same mark while nothing is saved, another after each save, by whomever', async () => {
+      const { store, reopen } = await make();
+      expect(await store.markOf('billing')).toBeUndefined();
+      const marks = new Set<string | undefined>();
+      for (const by of [store, reopen(), store]) {
+        await by.save('billing', grant(1));
+        const mark = await store.markOf('billing');
+        expect(mark).toBeDefined();
+        await store.load('billing');
+        await store.save('sales', grant(1));
+        expect(await store.markOf('billing')).toBe(mark);
+        expect(await reopen().markOf('billing')).toBe(mark);
+        marks.add(mark);
+      }
+      expect(marks.size).toBe(3);
+    });
+
     it('keeps accounts apart, whatever their names', async () => {
       const { store, reopen } = await make();
       const names = ['a', 'A', 'a ', 'a/b', 'a-b', '../a', '..', '', 'é', 'e\u0301', 'a\0b', 'con', 'x'.repeat(300)];

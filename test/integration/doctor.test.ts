@@ -197,7 +197,7 @@ const FAULTS: readonly Fault[] = [
     changes: { provider: { smtp: { host: '127.0.0.1', port: 1, tls: 'starttls' } } },
     check: 'smtp-connect',
     problem: 'UPSTREAM_UNREACHABLE',
-    remedy: /port/,
+    remedy: /host and port in providers\.(?!NAME)\S+\.smtp\.host/,
     skipped: ['smtp-tls', 'smtp-mechanism', 'smtp-auth', 'smtp-sender'],
   },
   {
@@ -205,7 +205,7 @@ const FAULTS: readonly Fault[] = [
     prepare: () => void lab.sandbox.faults.submission.next.push({ stage: 'connect', kind: 'reply', times: 9, reply: '554 5.7.1 go away' }),
     check: 'smtp-connect',
     problem: 'UPSTREAM_MISCONFIGURED',
-    remedy: /Read the reply/,
+    remedy: /Correct the setting that the reply names/,
   },
   {
     name: 'no STARTTLS',
@@ -321,7 +321,7 @@ const FAULTS: readonly Fault[] = [
     changes: { auth: { grant: 'client_credentials', refreshToken: undefined }, provider: { imap: { host: '127.0.0.1', port: 1 } } },
     check: 'imap-connect',
     problem: 'UPSTREAM_UNREACHABLE',
-    remedy: /providers\.NAME\.imap\.host/,
+    remedy: /host and port in providers\.(?!NAME)\S+\.imap\.host/,
     skipped: ['imap-auth'],
   },
   {
@@ -329,7 +329,7 @@ const FAULTS: readonly Fault[] = [
     changes: { auth: { grant: 'client_credentials', refreshToken: undefined }, provider: { pop3: { host: '127.0.0.1', port: 1 } } },
     check: 'pop3-connect',
     problem: 'UPSTREAM_UNREACHABLE',
-    remedy: /providers\.NAME\.pop3\.host/,
+    remedy: /host and port in providers\.(?!NAME)\S+\.pop3\.host/,
     skipped: ['pop3-auth'],
   },
 ];

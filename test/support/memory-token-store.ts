@@ -11,6 +11,7 @@ export class MemoryTokenStore implements TokenStore {
   readonly grants = new Map<AccountName, StoredGrant>();
   /** Every save that became durable, in order. */
   readonly saved: { readonly account: AccountName; readonly grant: StoredGrant }[] = [];
+  readonly #marks = new Map<AccountName, string>();
   loads = 0;
   /** Set to make every call of the kind fail. */
   isLoadBroken = false;
@@ -25,10 +26,16 @@ export class MemoryTokenStore implements TokenStore {
     return this.grants.get(account);
   }
 
+  async markOf(account: AccountName): Promise<string | undefined> {
+    await Promise.resolve();
+    return this.#marks.get(account);
+  }
+
   async save(account: AccountName, grant: StoredGrant): Promise<void> {
     await this.beforeSave(account, grant);
     if (this.isSaveBroken) throw broken('written');
     this.grants.set(account, structuredClone(grant));
+    this.#marks.set(account, String(this.saved.length));
     this.saved.push({ account, grant });
   }
 

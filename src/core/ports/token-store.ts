@@ -38,6 +38,13 @@ export interface TokenStore {
   load(account: AccountName): Promise<StoredGrant | undefined>;
 
   /**
+   * A mark that differs after each save by whatever process, at much less cost than {@link load}: to look often whether there is something new.
+   *
+   * @returns Undefined where nothing is kept, or where it cannot be told now. Never rejects.
+   */
+  markOf(account: AccountName): Promise<string | undefined>;
+
+  /**
    * Replace what is kept. When the promise resolves, the new value survives a power cut; until then the old one does.
    *
    * @throws ProblemError `TOKEN_STORE_FAILED`; the old value is still there, or, where only the last step failed, the new one: whole in each

@@ -25,16 +25,21 @@ export function readProgramResult(name: string, result: ProgramResult, now: Epoc
     case 'not-started':
       return failed(notStarted(name, result.reason));
     case 'timeout':
-      return failed(problem('TOKEN_COMMAND_FAILED', `${name} did not end within ${result.after / 1000} s and was killed`));
+      return failed(problem('TOKEN_COMMAND_FAILED', `${name} did not end within ${result.after / 1000} s and ${fateOf(result)}`));
     case 'called-off':
-      return failed(problem('TOKEN_COMMAND_FAILED', `${name} was killed, since Postern is stopping`));
+      return failed(problem('TOKEN_COMMAND_FAILED', `Postern is stopping, and ${name} ${fateOf(result)}`));
     case 'too-much-output':
       return failed(
-        problem('TOKEN_COMMAND_FAILED', `${name} printed more than ${result.limit} octets, which no token has, and was killed`),
+        problem('TOKEN_COMMAND_FAILED', `${name} printed more than ${result.limit} octets, which no token has, and ${fateOf(result)}`),
       );
     default:
       return result.code === 0 ? readOutput(name, result.output, now) : failed(describeExit(name, result));
   }
+}
+
+function fateOf({ survivor }: Extract<ProgramResult, { kind: 'timeout' | 'called-off' | 'too-much-output' }>): string {
+  if (survivor === undefined) return 'was killed';
+  return `could not be killed (${survivor.reason}): process ${survivor.pid} may still run, perhaps as another user`;
 }
 
 function readOutput(name: string, output: string, now: EpochMs): TokenAnswer {

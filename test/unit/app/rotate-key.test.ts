@@ -2,7 +2,7 @@
 import { link, mkdtemp, open, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Rotation, type RotationOrder, rotateStateKey } from '../../../src/app/rotate-key.ts';
 import { ProblemError } from '../../../src/core/problem.ts';
 import type { FileOperations } from '../../../src/platform/atomic-file.ts';
@@ -164,6 +164,20 @@ describe('rotateStateKey', () => {
     expect(await rotate({ isResealOnly: true })).toMatchObject({ resealed: 0 });
     await writeFile(keyFile, `${before[0]}\n`);
     await expectAllReadable();
+  });
+
+  it("replaces no key file of somebody else, and with --reseal needs not to (a Kubernetes secret is root's)", async () => {
+    await fill();
+    const before = await linesOf();
+    const { uid } = await stat(keyFile);
+    const user = vi.spyOn(process, 'geteuid').mockReturnValue(uid + 1);
+    try {
+      expect(await problemOf(rotate())).toMatchObject({ code: 'STATE_KEY_UNUSABLE', cause: `${keyFile} belongs to user ${uid}` });
+      expect(await rotate({ isResealOnly: true })).toEqual({ resealed: 0, keys: 1, needed: 1, left: [] });
+    } finally {
+      user.mockRestore();
+    }
+    expect(await linesOf()).toEqual(before);
   });
 
   it('does nothing where there is no key, or another rotation runs', async () => {

@@ -1,9 +1,10 @@
 /** Order, skipping, surprises; and how outcomes look to a person, to a script. */
 import { describe, expect, it } from 'vitest';
-import { ProblemError, problem } from '../../../src/core/problem.ts';
 import { type Check, CHECK_NAMES, type Finding, fail, type Outcome, ok, skip, warn } from '../../../src/doctor/check.ts';
 import { CHECKS } from '../../../src/doctor/checks.ts';
-import { withNames } from '../../../src/doctor/remedies.ts';
+import { PROBLEMS, type ProblemCode, ProblemError, problem } from '../../../src/core/problem.ts';
+import { inDoctor } from '../../../src/doctor/remedies.ts';
+import { withNames } from '../../../src/core/remedy-names.ts';
 import { describeAccount, describeOutcome, describeVerdict, hasFailed, toJson } from '../../../src/doctor/report.ts';
 import { runChecks } from '../../../src/doctor/run-checks.ts';
 import { testAccount } from '../../support/accounts.ts';
@@ -85,14 +86,29 @@ describe('the list of checks', () => {
   });
 });
 
+describe('a remedy that doctor shows', () => {
+  it.each(Object.entries(PROBLEMS))('does not send its reader to where they are: %s', (code) => {
+    const finding = inDoctor(fail(problem(code as ProblemCode)));
+    expect(finding.remedy).not.toMatch(/postern doctor|in the log line/);
+    expect(finding.remedy?.length).toBeGreaterThan(5);
+  });
+
+  it('is that of a finer table where there is one', () => {
+    const finding = fail(problem('UPSTREAM_UNREACHABLE', 'cause', { remedy: 'finer' }));
+    expect(inDoctor(finding)).toEqual(finding);
+  });
+});
+
 describe('withNames', () => {
   it('makes commands that can be copied', () => {
     const account = testAccount({ name: 'erp', mailbox: 'erp@contoso.test' });
-    const remedy = 'postern login ACCOUNT; Get-Mailbox MAILBOX; New-ServicePrincipal -AppId CLIENT_ID; ACCOUNTING stays';
+    const remedy =
+      'postern login ACCOUNT; Get-Mailbox MAILBOX; New-ServicePrincipal -AppId CLIENT_ID; providers.NAME.smtp; ACCOUNTING stays';
     expect(withNames({ result: 'fail', detail: 'ACCOUNT stays here', remedy }, account)).toEqual({
       result: 'fail',
       detail: 'ACCOUNT stays here',
-      remedy: 'postern login erp; Get-Mailbox erp@contoso.test; New-ServicePrincipal -AppId test-client; ACCOUNTING stays',
+      remedy:
+        'postern login erp; Get-Mailbox erp@contoso.test; New-ServicePrincipal -AppId test-client; providers.lab.smtp; ACCOUNTING stays',
     });
   });
 

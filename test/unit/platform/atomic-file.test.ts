@@ -1,5 +1,19 @@
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdtemp, open, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -174,5 +188,24 @@ describe('removeStaleTemporaries', () => {
     for (const name of [stale, 'grant', 'notes.tmp']) await utimes(join(directory, name), 1, 1);
     await removeStaleTemporaries(directory);
     expect((await readdir(directory)).sort()).toEqual([fresh, 'grant', 'notes.tmp']);
+  });
+
+  it('may run in several processes at once', async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `.grant.${String(index).padStart(16, '0')}.tmp`);
+    for (const name of names) await writeFile(join(directory, name), 'x');
+    for (const name of names) await utimes(join(directory, name), 1, 1);
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => removeStaleTemporaries(directory)));
+    expect(outcomes.flat()).toEqual([]);
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('tells what it cannot remove, and removes the rest', async () => {
+    const folder = join(directory, '.a.0123456789abcdef.tmp');
+    const file = join(directory, '.b.0123456789abcdef.tmp');
+    await mkdir(folder); // unlink fails for it, whoever runs the tests.
+    await writeFile(file, 'x');
+    for (const path of [folder, file]) await utimes(path, 1, 1);
+    expect(await removeStaleTemporaries(directory)).toEqual([{ path: folder, error: expect.any(Error) as Error }]);
+    expect(await readdir(directory)).toEqual(['.a.0123456789abcdef.tmp']);
   });
 });

@@ -84,6 +84,126 @@ describe('a changed seed', () => {
   });
 });
 
+describe('a seed that changes and comes back', () => {
+  const oldSeed = withAuth({});
+  const noSeed = testAccount({ auth: { grant: 'refresh_token', clientId: 'test-client' } });
+
+  /** A stage whose store holds `rotated`, which the old seed has become. */
+  async function rotated(): Promise<ManagerStage> {
+    const stage = new ManagerStage();
+    stage.endpoint.next(grantedTokens({ refreshToken: 'rotated' }));
+    await stage.token();
+    return stage;
+  }
+  const newestStored = (stage: ManagerStage): string | undefined => stage.store.grants.get('billing')?.refreshToken;
+
+  it('changed: the new one wins over what the old one has become', async () => {
+    const stage = await rotated();
+    stage.manager.updateAccounts([newSeed]);
+    stage.endpoint.next(grantedTokens({ refreshToken: 'rotated-new' }));
+    await stage.token();
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'new-seed']);
+    expect(newestStored(stage)).toBe('rotated-new');
+  });
+
+  it('unchanged: what it has become stays, through any update', async () => {
+    const stage = await rotated();
+    stage.manager.updateAccounts([withAuth({ clientSecret: 'new' })]);
+    await stage.expire();
+    await stage.token();
+    stage.manager.updateAccounts([oldSeed]);
+    await stage.expire();
+    await stage.token();
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'rotated', 'rotated']);
+  });
+
+  it('back, since the new one was refused: goes on with what the old one had become', async () => {
+    const stage = await rotated();
+    stage.manager.updateAccounts([newSeed]);
+    stage.endpoint.next(refusedWith('invalid_grant', 9002313));
+    await stage.problem();
+    stage.manager.updateAccounts([oldSeed]);
+    await stage.token();
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'new-seed', 'rotated']);
+  });
+
+  it('back after the new one was stored: starts from the seed again, which is all that is known of it', async () => {
+    const stage = await rotated();
+    stage.manager.updateAccounts([newSeed]);
+    await stage.token();
+    stage.manager.updateAccounts([oldSeed]);
+    stage.endpoint.next(grantedTokens({ refreshToken: 'rotated-again' }));
+    await stage.token();
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'new-seed', 'seed-refresh-token']);
+    expect(newestStored(stage)).toBe('rotated-again');
+  });
+
+  it('while it was away a rotation of the old line landed: it is kept, since the new one has brought nothing', async () => {
+    const stage = await rotated();
+    await stage.expire();
+    const old = stage.endpoint.hold();
+    const waiting = stage.token();
+    await stage.clock.advance(seconds(1));
+    stage.manager.updateAccounts([newSeed]);
+    stage.endpoint.next(refusedWith('invalid_grant', 9002313));
+    await stage.problem();
+    old.answer(grantedTokens({ refreshToken: 'rotated-twice' }));
+    await expect(waiting).rejects.toThrow();
+    expect(newestStored(stage)).toBe('rotated-twice');
+    stage.manager.updateAccounts([oldSeed]);
+    await stage.token();
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'rotated', 'new-seed', 'rotated-twice']);
+  });
+
+  it('while it was away a rotation that could not be saved is not forgotten', async () => {
+    const stage = await rotated();
+    await stage.expire();
+    stage.store.isSaveBroken = true;
+    stage.endpoint.next(grantedTokens({ refreshToken: 'rotated-twice' }), refusedWith('invalid_grant', 9002313));
+    await stage.problem();
+    stage.store.isSaveBroken = false;
+    stage.manager.updateAccounts([newSeed]);
+    await stage.problem();
+    stage.manager.updateAccounts([oldSeed]);
+    await stage.token();
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'rotated', 'new-seed', 'rotated-twice']);
+    expect(newestStored(stage)).toBe('rotated-twice');
+  });
+
+  it('removed and put back during a refresh of what is stored: nothing is sent twice, and the rotation is kept', async () => {
+    const stage = await rotated();
+    stage.manager.updateAccounts([noSeed]);
+    const held = stage.endpoint.hold();
+    const waiting = stage.token();
+    await stage.clock.advance(seconds(1));
+    stage.manager.updateAccounts([oldSeed]);
+    const wanted = stage.token();
+    await stage.clock.advance(seconds(1));
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'rotated']);
+    held.answer(grantedTokens({ refreshToken: 'rotated-twice' }));
+    await Promise.all([waiting, wanted]);
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'rotated', 'rotated-twice']);
+    expect(newestStored(stage)).toBe('rotated-twice');
+  });
+
+  it('replaced and then removed: a late rotation of the old line does not bury the new line', async () => {
+    const stage = await rotated();
+    await stage.expire();
+    const old = stage.endpoint.hold();
+    const waiting = stage.token();
+    await stage.clock.advance(seconds(1));
+    stage.manager.updateAccounts([newSeed]);
+    stage.endpoint.next(grantedTokens({ refreshToken: 'rotated-new' }));
+    await stage.token();
+    stage.manager.updateAccounts([noSeed]);
+    old.answer(grantedTokens({ refreshToken: 'rotated-old' }));
+    await waiting;
+    await stage.token();
+    expect(newestStored(stage)).toBe('rotated-new');
+    expect(stage.endpoint.refreshTokensSent.slice(-1)).toEqual(['rotated-new']);
+  });
+});
+
 describe('a changed client secret', () => {
   const accounts = (clientSecret: string) => [withAuth({ clientSecret })];
 

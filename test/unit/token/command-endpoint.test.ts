@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommandAuth } from '../../../src/core/account.ts';
 import { seconds } from '../../../src/core/clock.ts';
 import type { Problem } from '../../../src/core/problem.ts';
@@ -156,6 +156,21 @@ describe('a program that hangs', () => {
     await gone(pid);
   });
 
+  it('and cannot be killed is named, so that the operator can', async () => {
+    const clock = new FakeClock();
+    const answer = ask(['sh', '-c', 'echo $$ > sudo.pids; exec sleep 600'], {}, new CommandEndpoint({ clock, env: ENV }));
+    const [pid = 0] = await pidsIn(join(folder, 'sudo.pids'));
+    const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+      throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
+    });
+    await clock.advance(seconds(11));
+    kill.mockRestore();
+    const cause = `sh did not end within 10 s and could not be killed (EPERM): process ${pid} may still run, perhaps as another user`;
+    expect(await problemOf(answer)).toMatchObject({ code: 'TOKEN_COMMAND_FAILED', cause });
+    process.kill(pid, 'SIGKILL');
+    await gone(pid);
+  });
+
   it('is not waited for where it left a child behind that keeps its output open', async () => {
     const script = 'sleep 600 & echo $! > left.pids; echo token';
     expect(await sh(script)).toMatchObject({ kind: 'granted', accessToken: 'token' });
@@ -163,6 +178,15 @@ describe('a program that hangs', () => {
     process.kill(pid, 'SIGKILL'); // A daemon of its own, such as gpg-agent, lives on; this one belongs to the test.
     await gone(pid);
   });
+});
+
+it('runs for twenty accounts at once without a warning of a leak', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): number => warnings.push(warning);
+  process.on('warning', note);
+  await Promise.all(Array.from({ length: 20 }, () => sh('echo token')));
+  process.off('warning', note);
+  expect(warnings).toEqual([]);
 });
 
 describe('what it gets', () => {

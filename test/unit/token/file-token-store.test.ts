@@ -173,4 +173,22 @@ describe('a failed save', () => {
     await store.save('billing', grant(1));
     expect(await store.load('billing')).toEqual(grant(1));
   });
+
+  it('does not come of a directory that was removed meanwhile: it is made again, with a warning, and locks are kept in it', async () => {
+    await store.save('billing', grant(1));
+    await rm(directory, { recursive: true });
+    await store.save('billing', grant(2));
+    expect(await store.load('billing')).toEqual(grant(2));
+    expect(await modeOf(directory)).toBe(0o700);
+    await rm(join(base, 'state'), { recursive: true });
+    expect(await store.load('billing')).toBeUndefined();
+    await rm(directory, { recursive: true });
+    const locked = await store.exclusively('billing', async () => {
+      await store.save('billing', grant(3));
+      return readdir(directory);
+    });
+    expect(locked.some((name) => name.endsWith('.lock'))).toBe(true);
+    expect(log.of('token-folder-remade')).toHaveLength(3);
+    expect(log.of('grant-lock-failed')).toEqual([]);
+  });
 });

@@ -41,6 +41,36 @@ describe('the line that goes on after a sign-in', () => {
   });
 });
 
+describe('a refresh token that nobody has tried (postern token set)', () => {
+  const set = async (store: MemoryTokenStore, account: Account, refreshToken: string) =>
+    storeNewGrant(store, account, { refreshToken, isUntried: true }, 0 as never);
+
+  it('leaves the one in use so far as second choice, and a relay falls back to it where it was pasted wrong', async () => {
+    const stage = new ManagerStage({ accounts: [withAuth({ refreshToken: SEED })] });
+    stage.manager.start();
+    stage.endpoint.always(({ refreshToken }) =>
+      refreshToken === 'pasted-wrong' ? refusedWith('invalid_grant', 50173) : grantedTokens({ refreshToken: 'rotated' }),
+    );
+    await stage.clock.advance(seconds(1));
+    await set(stage.store, withAuth({ refreshToken: SEED }), 'pasted-wrong');
+    await stage.clock.advance(minutes(2));
+    expect(stage.endpoint.refreshTokensSent).toEqual([SEED, 'pasted-wrong', 'rotated']);
+    expect(stage.state).toBe('active');
+  });
+
+  it('is preceded by the seed where nothing is stored, and by nothing where there is none', async () => {
+    expect(await set(new MemoryTokenStore(), withAuth({ refreshToken: SEED }), 'pasted')).toMatchObject({ previousRefreshToken: SEED });
+    expect(await set(new MemoryTokenStore(), seedless, 'pasted')).not.toHaveProperty('previousRefreshToken');
+  });
+
+  it('that is there already keeps its second choice', async () => {
+    const store = new MemoryTokenStore();
+    await store.save('billing', { refreshToken: 'old', generation: 1, savedAt: 1 as never });
+    await set(store, seedless, 'pasted');
+    expect(await set(store, seedless, 'pasted')).toMatchObject({ refreshToken: 'pasted', previousRefreshToken: 'old' });
+  });
+});
+
 /** What `postern login` does, as another process. */
 async function login({ store, clock }: ManagerStage, account: Account, hasAccessToken = false): Promise<void> {
   const accessToken = hasAccessToken ? { accessToken: { value: 'signed-in-access', expiresAt: plus(clock.now(), hours(1)) } } : {};
@@ -96,13 +126,50 @@ describe('a running relay', () => {
     expect(stage.requests).toBe(1);
   });
 
-  it('that is well takes it up with its next refresh', async () => {
-    const stage = new ManagerStage();
+  it('that is well takes up a sign-in within seconds, and its access token with it', async () => {
+    const stage = new ManagerStage({ accounts: [withAuth({ refreshToken: SEED })] });
     stage.manager.start();
-    await stage.clock.advance(seconds(1));
-    await login(stage, withAuth({ refreshToken: SEED }));
+    await stage.clock.advance(minutes(10));
+    await login(stage, withAuth({ refreshToken: SEED }), true);
+    await stage.clock.advance(seconds(4));
+    expect((await stage.token()).value).toBe('signed-in-access');
+    expect(stage.endpoint.refreshTokensSent).toEqual([SEED]);
     await stage.clock.advance(minutes(56));
     expect(stage.endpoint.refreshTokensSent).toEqual([SEED, 'signed-in']);
+  });
+
+  it('that is well tries a refresh token that came alone within seconds, once, and uses the old access token meanwhile', async () => {
+    const stage = new ManagerStage();
+    stage.manager.start();
+    await stage.clock.advance(minutes(10));
+    await login(stage, withAuth({ refreshToken: SEED }));
+    const held = stage.endpoint.hold();
+    await stage.clock.advance(seconds(3));
+    expect((await stage.token()).value).toBe('access-1');
+    held.answer(grantedTokens({ accessToken: 'of-signed-in' }));
+    await stage.clock.advance(minutes(10));
+    expect((await stage.token()).value).toBe('of-signed-in');
+    expect(stage.endpoint.refreshTokensSent).toEqual([SEED, 'signed-in']);
+  });
+
+  it('that is well looks without reading what it has seen', async () => {
+    const stage = new ManagerStage();
+    stage.manager.start();
+    await stage.clock.advance(seconds(10));
+    const { loads } = stage.store;
+    await stage.clock.advance(minutes(40));
+    expect(stage.store.loads).toBe(loads);
+    expect(stage.requests).toBe(1);
+  });
+
+  it('beside another with other settings leaves its tokens alone until the next refresh, so that they do not outdo each other', async () => {
+    const stage = new ManagerStage();
+    const other = new ManagerStage({ store: stage.store, accounts: [withAuth({ scopes: ['other'] })] });
+    for (const { manager } of [stage, other]) manager.start();
+    for (let minute = 0; minute < 40; minute += 1) {
+      for (const { clock } of [stage, other]) await clock.advance(minutes(1));
+    }
+    expect(stage.requests + other.requests).toBe(2);
   });
 
   it('whose token was refused does not take a stored one that is as old: what ended the one may have ended the other', async () => {

@@ -1,0 +1,67 @@
+/** What `postern check` and `postern doctor` say of the state is what `postern serve` does. */
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { inspectKey } from '../../../src/app/inspect.ts';
+import { loadOrCreateKey, openStateKeys } from '../../../src/platform/key-file.ts';
+
+let base: string;
+let file: string;
+beforeEach(async () => {
+  base = await mkdtemp(join(tmpdir(), 'postern-inspect-'));
+  file = join(base, 'master.key');
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(base, { recursive: true });
+});
+
+const isOpened = (): Promise<boolean> =>
+  openStateKeys(file).then(
+    () => true,
+    () => false,
+  );
+
+describe('the key file', () => {
+  const owner = process.getuid?.() ?? 0;
+  // Root's file with mode 0440 is what Kubernetes mounts; where the tests do not run as root, a file of another user is refused.
+  it.each([owner, owner + 1])('of user ' + owner + ' is judged for user %i as the start judges it, whatever its mode', async (user) => {
+    await loadOrCreateKey(file);
+    vi.spyOn(process, 'getuid').mockReturnValue(user);
+    const verdicts = new Set<boolean>();
+    for (const mode of [0o400, 0o600, 0o440, 0o640, 0o444, 0o460, 0o660]) {
+      await chmod(file, mode);
+      const isUsable = await isOpened();
+      expect(await inspectKey(file), mode.toString(8)).toHaveLength(isUsable ? 0 : 1);
+      verdicts.add(isUsable);
+    }
+    expect(verdicts).toContain(false);
+  });
+
+  it('that others may read is named, with the step that helps', async () => {
+    await loadOrCreateKey(file);
+    await chmod(file, 0o604);
+    const [notice] = await inspectKey(file);
+    expect(notice).toEqual({
+      path: 'state.keyFile',
+      message: expect.stringMatching(/others may read or write it \(mode 0604\)\. chmod 600/) as string,
+    });
+  });
+
+  it('that holds no key is named before the start meets it', async () => {
+    await writeFile(file, 'not a key\n', { mode: 0o600 });
+    expect(await inspectKey(file)).toHaveLength(1);
+  });
+
+  it('that is a folder is named', async () => {
+    await mkdir(file);
+    expect(await inspectKey(file)).toHaveLength(1);
+  });
+
+  it('that is not there yet is made at the start where the folder allows it, and not by looking', async () => {
+    expect(await inspectKey(join(base, 'later', 'master.key'))).toEqual([]);
+    expect(await inspectKey(file)).toEqual([]);
+    await expect(rm(file)).rejects.toThrow('ENOENT');
+  });
+});

@@ -179,11 +179,10 @@ describe('what can be used is used', () => {
     sandbox.mint.revokeRefreshTokens('billing@sandbox.test');
     sandbox.mint.revokeAccessTokens();
     await until('token-failed', () => put('billing.seed', 'no-such-token'));
-    const recovered = until('token-recovered', () => put('billing.seed', seed('billing')));
-    await recovered;
+    await until('token-obtained', () => put('billing.seed', seed('billing')));
     expect(await send()).toMatchObject({ code: 250 });
     await until('token-failed', () => mountSecret('wrong-secret'));
-    await until('token-recovered', () => mountSecret(sandbox.clientSecret));
+    await until('token-obtained', () => mountSecret(sandbox.clientSecret));
     expect(await send()).toMatchObject({ code: 250 });
   });
 

@@ -15,7 +15,9 @@ import { runUntilStopped, type Service } from './lifecycle.ts';
 export async function serve(config: Config, notices: readonly ConfigNotice[]): Promise<'stopped' | 'failed'> {
   const observation = composeObservation(config);
   const { log } = observation;
-  for (const notice of notices) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
+  // Where an account has no refresh token, its first try says so, and where it has one in the store there is nothing to say.
+  const told = notices.filter(({ topic }) => topic !== 'no-refresh-token');
+  for (const notice of told) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
   try {
     const service = config.accounts.length === 0 ? await startWithSandbox(config, observation) : await startRelay(config, observation);
     log.info({ event: 'ready' }, 'ready');

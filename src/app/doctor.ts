@@ -103,8 +103,9 @@ function noticesFor(config: Config, notices: readonly ConfigNotice[], account: A
   const prefixes = [own, `providers.${account.provider.name}`, ...clients];
   for (const notice of notices) {
     const isOurs = prefixes.some((prefix) => isWithin(notice.path, prefix));
-    // Check sender-domain says the same of every sender.
-    const isToldElsewhere = notice.path === `${own}.mailbox` && account.mailbox.toLowerCase().endsWith('.onmicrosoft.com');
+    // Check sender-domain says the same of every sender, check token that there is no refresh token in the store either.
+    const isInitialDomain = notice.path === `${own}.mailbox` && account.mailbox.toLowerCase().endsWith('.onmicrosoft.com');
+    const isToldElsewhere = isInitialDomain || notice.topic === 'no-refresh-token';
     if (notice.path === '' || (isOurs && SECRET_KEY.test(notice.path))) secretNotices.push(describeFinding(notice));
     else if (isOurs && !isToldElsewhere) configNotices.push(describeFinding(notice));
   }

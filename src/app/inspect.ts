@@ -11,6 +11,7 @@ import type { Config, ConfigNotice } from '../config/config.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import { ProblemError } from '../core/problem.ts';
 import { isKeyFileThere } from '../platform/key-file.ts';
+import { describeAccounts } from './token-desk.ts';
 
 /** @returns One entry for each thing that would keep `postern serve` from working here. */
 export async function inspectMachine(config: Config): Promise<ConfigNotice[]> {
@@ -20,6 +21,26 @@ export async function inspectMachine(config: Config): Promise<ConfigNotice[]> {
     ...config.listeners.smtp.map(inspectPort),
   ]);
   return found.flat();
+}
+
+/** The notices without those that the stored grants have settled. */
+export async function openNotices(config: Config, notices: readonly ConfigNotice[]): Promise<readonly ConfigNotice[]> {
+  const questions = notices.filter(({ topic }) => topic === 'no-refresh-token');
+  if (questions.length === 0) return notices;
+  const missing = await accountsWithoutToken(config);
+  const paths = new Set(config.accounts.flatMap(({ name }, index) => (missing.has(name) ? [`accounts[${index}].auth`] : [])));
+  return notices.filter(({ topic, path }) => topic !== 'no-refresh-token' || paths.has(path));
+}
+
+/** All of them where the store cannot be opened, which is a problem of its own. */
+async function accountsWithoutToken(config: Config): Promise<ReadonlySet<string>> {
+  try {
+    const facts = await describeAccounts(config, config.accounts);
+    return new Set(facts.filter(({ token }) => token === 'missing' || token === 'unreadable').map(({ name }) => name));
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    return new Set(config.accounts.map(({ name }) => name));
+  }
 }
 
 /** What keeps the state directory from being used, or lets others at it. */

@@ -24,7 +24,9 @@ export interface ServeOptions {
 export async function serve({ config, notices, load }: ServeOptions): Promise<'stopped' | 'failed'> {
   const observation = composeObservation(config);
   const { log } = observation;
-  for (const notice of notices) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
+  // Where an account has no refresh token, its first try says so, and where it has one in the store there is nothing to say.
+  const told = notices.filter(({ topic }) => topic !== 'no-refresh-token');
+  for (const notice of told) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
   try {
     const serving = await Serving.start(config, observation);
     const apply = (changed: Config): Promise<readonly ProblemError[]> => serving.apply(changed);

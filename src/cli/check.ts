@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { inspectMachine } from '../app/inspect.ts';
+import { inspectMachine, openNotices } from '../app/inspect.ts';
 import { describeFinding } from '../config/config.ts';
 import { type Command, EXIT } from './command.ts';
 import { loadForCommand, printJson } from './load.ts';
@@ -12,8 +12,9 @@ export const check: Command = {
   async run(invocation) {
     const loaded = await loadForCommand(invocation);
     if ('exitCode' in loaded) return loaded.exitCode;
-    const { config, notices } = loaded;
+    const { config } = loaded;
     const problems = await inspectMachine(config);
+    const notices = await openNotices(config, loaded.notices);
     if (invocation.isJson) {
       printJson({ ok: problems.length === 0, source: config.source, problems, notices });
     } else {

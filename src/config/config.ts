@@ -75,6 +75,8 @@ export interface ConfigNotice {
   readonly line?: number;
   readonly column?: number;
   readonly message: string;
+  /** For notices that something outside the file may settle: the stored grant of the account. */
+  readonly topic?: 'no-refresh-token';
 }
 
 /** Something that keeps Postern from starting. Neither text holds a secret. */

@@ -56,8 +56,8 @@ export class Findings {
     if (!this.problems.some((known) => known.path === found.path && known.message === message)) this.problems.push(found);
   }
 
-  notice(path: Path, message: string): void {
-    const found = { ...this.#locate(path), message };
+  notice(path: Path, message: string, topic?: ConfigNotice['topic']): void {
+    const found = { ...this.#locate(path), message, ...(topic === undefined ? {} : { topic }) };
     if (!this.notices.some((known) => known.path === found.path && known.message === message)) this.notices.push(found);
   }
 

@@ -79,6 +79,10 @@ async function buildAccount(
   const provider = placeProvider(value, completeProvider(value.provider, fields, tenant), book, surroundings);
   const auth = await buildAuth(value.auth, provider, [...path, 'auth'], surroundings);
   lintAccount(entry, provider, surroundings.findings);
+  if (value.auth.grant === 'refresh_token' && value.auth.refreshToken === undefined) {
+    const message = `has no refreshToken: sign in with postern login ${value.name}; until then mail is deferred (TOKEN_MISSING)`;
+    surroundings.findings.notice([...path, 'auth'], message, 'no-refresh-token');
+  }
   if (auth === undefined) return undefined;
   const { name, mailbox, smtpUser = mailbox, delivery = sections.delivery.mode } = value;
   return { name, provider, mailbox, smtpUser, auth, delivery };

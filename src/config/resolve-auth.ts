@@ -57,10 +57,6 @@ export async function buildAuth(
 
 async function buildRefreshToken(auth: InputOf<'refresh_token'>, at: Path, surroundings: Surroundings): Promise<AuthSettings | undefined> {
   const { grant, refreshToken, scopes } = auth;
-  const { findings } = surroundings;
-  if (refreshToken === undefined) {
-    findings.notice(at, 'has no refreshToken: one must already be in the state directory, or mail is deferred (TOKEN_MISSING)');
-  }
   const application = await buildApplication(auth, at, surroundings);
   return application === undefined ? undefined : { grant, ...application, ...defined({ refreshToken, scopes }) };
 }

@@ -7,10 +7,16 @@
  * cannot be looked up: every holder renews the file's modification time every second, and one that does not change for five seconds is dead. So
  * a container that was killed starts again within that time, and a second one that is started beside a living one does not.
  *
+ * A dead holder's lock is never removed: whoever did that might remove the lock that another contender has taken in its place since. It is succeeded.
+ * The heir makes a file whose name says whom it succeeds, which only one can; looks whether that holder's lock is still the one in force, which it
+ * is for the last time; and renames its file onto it. So the lock never vanishes on the way, and never turns back into one that was succeeded. An
+ * heir that is killed in the middle is itself succeeded.
+ *
  * @packageDocumentation
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { link, lstat, readFile, readlink, rename, unlink, utimes, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 /** What came of trying to lock. */
 export type LockOutcome =
@@ -40,16 +46,64 @@ export async function lockFile(path: string): Promise<LockOutcome> {
   const text = JSON.stringify(await describeOurselves());
   for (;;) {
     if (await create(path, text)) return { kind: 'locked', release: keep(path, text) };
-    const found = await readIfThere(path);
-    if (found === undefined) continue;
-    if (await isAlive(path, found)) return { kind: 'held', holder: nameOf(found) };
-    await removeStale(path, found);
+    const line = await readLine(path);
+    const last = line.at(-1);
+    if (last === undefined) continue;
+    if (await isAlive(last.file, last.text)) return { kind: 'held', holder: nameOf(last.text) };
+    if (await succeed(path, line, text)) return { kind: 'locked', release: keep(path, text) };
   }
+}
+
+/** A lock as found. */
+interface Found {
+  readonly file: string;
+  readonly text: string;
+  /** Of this lock and no other, ever. */
+  readonly mark: string;
+}
+
+/** The lock in force and, where heirs were killed before they had succeeded, those; empty where there is none. */
+async function readLine(path: string): Promise<readonly Found[]> {
+  const line: Found[] = [];
+  for (let file = path; ; file = heirOf(path, line)) {
+    const found = await find(file);
+    if (found === undefined) return line;
+    line.push(found);
+  }
+}
+
+const heirOf = (path: string, line: readonly Found[]): string => `${path}.after-${line.at(-1)?.mark ?? ''}`;
+
+async function find(file: string): Promise<Found | undefined> {
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  // Text of ours has a nonce. Other text, as after a power cut, may be there more than once.
+  const which = parse(text) === undefined ? await identityOf(file) : '';
+  return { file, text, mark: createHash('sha256').update(`${which}:${text}`).digest('hex').slice(0, 32) };
+}
+
+/** @param line - Of which the last is dead. @returns False where somebody else was faster. */
+async function succeed(path: string, line: readonly Found[], text: string): Promise<boolean> {
+  const own = heirOf(path, line);
+  if (!(await create(own, text))) return false;
+  try {
+    // What we succeed may be over already: then nobody looks at our file any more.
+    if ((await find(path))?.mark !== line[0]?.mark) {
+      await removeIfThere(own);
+      return false;
+    }
+    await rename(own, path);
+  } catch (error) {
+    await removeIfThere(own).catch(() => undefined); // The first failure is the one to report; as ours, it would be in everybody's way.
+    throw error;
+  }
+  for (const { file } of line.slice(1)) await removeIfThere(file);
+  return true;
 }
 
 /** False where the name is taken. */
 async function create(path: string, text: string): Promise<boolean> {
-  const own = `${path}.${randomBytes(8).toString('hex')}`;
+  const own = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.tmp`);
   await writeFile(own, text, { mode: 0o600, flag: 'wx' });
   try {
     await link(own, path);
@@ -89,19 +143,6 @@ function keep(path: string, text: string): () => Promise<void> {
   };
 }
 
-/** Renamed before it is removed, so that a lock another process has taken in the meantime is noticed and given back. */
-async function removeStale(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${randomBytes(8).toString('hex')}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
-  }
-  if ((await readIfThere(aside)) !== stale) await link(aside, path);
-  await unlink(aside);
-}
-
 async function isAlive(path: string, text: string): Promise<boolean> {
   const ours = await describeOurselves();
   const holder = parse(text);
@@ -118,6 +159,25 @@ async function isRenewed(path: string): Promise<boolean> {
     if ((await modifiedAt(path)) !== before) return true;
   }
   return false;
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** The file behind a name. */
+async function identityOf(path: string): Promise<string> {
+  try {
+    const { ino, mtimeNs } = await lstat(path, { bigint: true });
+    return `${ino}.${mtimeNs}`;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 async function modifiedAt(path: string): Promise<number | undefined> {

@@ -57,6 +57,12 @@ describe('an account in order', () => {
     expect(second.named('fail')).toEqual([]);
   });
 
+  it('does not warn of a refresh token that is missing in the file, since the store has one', async () => {
+    await examine({ auth: { refreshToken: lab.refreshToken() } });
+    const diagnosis = await examine({ auth: { refreshToken: undefined } });
+    expect([...diagnosis.named('warn'), ...diagnosis.named('fail')]).toEqual([]);
+  });
+
   it('keeps a rotated refresh token for the relay', async () => {
     const refreshToken = lab.refreshToken();
     await examine({ auth: { refreshToken } });

@@ -1,10 +1,14 @@
 /** What `postern check` and `postern doctor` say of the state is what `postern serve` does. */
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { inspectKey } from '../../../src/app/inspect.ts';
+import { inspectKey, openNotices } from '../../../src/app/inspect.ts';
 import { loadOrCreateKey, openStateKeys } from '../../../src/platform/key-file.ts';
+import { FileTokenStore } from '../../../src/token/file-token-store.ts';
+import { grant } from '../../contract/token-store.ts';
+import { ConfigFolder } from '../../support/config-folder.ts';
+import { MemoryLog } from '../../support/memory-log.ts';
 
 let base: string;
 let file: string;
@@ -63,5 +67,37 @@ describe('the key file', () => {
     expect(await inspectKey(join(base, 'later', 'master.key'))).toEqual([]);
     expect(await inspectKey(file)).toEqual([]);
     await expect(rm(file)).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('that an account has no refreshToken', () => {
+  const auth = 'auth: { grant: refresh_token, tenant: contoso.com, clientId: 11111111-2222-3333-4444-555555555555 }';
+  const yaml = `accounts:
+  - { name: billing, mailbox: billing@contoso.com, ${auth} }
+  - { name: sales, mailbox: sales@contoso.com, ${auth} }
+clients: [{ name: local, networks: [127.0.0.0/8], account: sales }]
+`;
+  const folder = new ConfigFolder();
+  afterEach(() => folder.remove());
+
+  it('is noted with the command that helps, until somebody has signed in', async () => {
+    const loaded = await folder.load(yaml, { POSTERN_STATE_DIR: base });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const { config, notices } = loaded;
+    const told = async () => (await openNotices(config, notices)).map(({ message }) => message);
+    expect(await told()).toEqual([
+      expect.stringContaining('sign in with postern login billing;'),
+      expect.stringContaining('sign in with postern login sales;'),
+    ]);
+    await expect(stat(file)).rejects.toThrow('ENOENT'); // Looking makes no key.
+    const store = new FileTokenStore({
+      directory: join(base, 'tokens'),
+      masterKey: await openStateKeys(file),
+      log: new MemoryLog(),
+    });
+    await store.save('sales', grant(1));
+    expect(await told()).toEqual([expect.stringContaining('postern login billing;')]);
+    await writeFile(file, 'no key\n');
+    expect(await told()).toHaveLength(2);
   });
 });

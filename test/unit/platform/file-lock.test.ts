@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +36,60 @@ async function holdElsewhere(path: string): Promise<() => Promise<void>> {
     await ended;
   };
 }
+
+/** What a process leaves that was killed with the lock. */
+async function leaveStale(path: string): Promise<void> {
+  const release = await locked(lockFile(path));
+  const holder = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  await release();
+  await writeFile(path, JSON.stringify({ ...holder, startedAt: '1' }));
+}
+
+describe('a stale lock', () => {
+  it('goes to one of many that find it at once, and fails for none', async () => {
+    const path = join(directory, 'stale');
+    for (let round = 0; round < 40; round += 1) {
+      await leaveStale(path);
+      const outcomes = await Promise.all(Array.from({ length: 8 }, () => lockFile(path)));
+      const winners = outcomes.filter((outcome) => outcome.kind === 'locked');
+      expect(winners).toHaveLength(1);
+      await winners[0]?.release();
+      expect((await readdir(directory)).filter((name) => name.includes('stale'))).toEqual([]);
+    }
+  });
+
+  it('whose heir was killed before it had succeeded goes to the next', async () => {
+    const path = join(directory, 'heir');
+    // Stops where the heir has its file and has not yet looked whether it is in time.
+    await leaveStale(path);
+    const stale = await readFile(path, 'utf8');
+    const mark = createHash('sha256').update(`:${stale}`).digest('hex').slice(0, 32);
+    await writeFile(`${path}.after-${mark}`, stale.replace(/"nonce":"\w+"/, '"nonce":"0123456789abcdef"'));
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => lockFile(path)));
+    const winners = outcomes.filter((outcome) => outcome.kind === 'locked');
+    expect(winners).toHaveLength(1);
+    await winners[0]?.release();
+    expect((await readdir(directory)).filter((name) => name.startsWith('heir'))).toEqual([]);
+  });
+
+  it('is held by one at a time where many processes take it, give it back and are killed with it', async () => {
+    const path = join(directory, 'crowd');
+    const program = fileURLToPath(new URL('../../support/lock-contender.ts', import.meta.url));
+    await leaveStale(path);
+    const runs = Array.from({ length: 6 }, async () => {
+      const child = spawn(process.execPath, ['--import', 'tsx', program, path, join(directory, 'guard'), '20'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      const signal = await new Promise((resolve) => child.once('close', (_code, by) => resolve(by)));
+      return { said, signal };
+    });
+    expect(await Promise.all(runs)).toEqual(Array.from({ length: 6 }, () => ({ said: '', signal: 'SIGKILL' })));
+  }, 60_000);
+});
 
 describe('a lock', () => {
   it('is held by one, and free again when it is released', async () => {

@@ -9,12 +9,14 @@ import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type DurationMs } from '../core/clock.ts';
+import type { SmtpListenerSettings } from '../core/listener.ts';
 import type { Log } from '../core/ports/log.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
 import type { AlertDesk } from '../observability/alert-desk.ts';
+import type { ConfiguredNames } from '../observability/metric-registry.ts';
 import { createLog, standardOutput } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
-import type { ExpiryWatch } from '../observability/secret-expiry.ts';
+import { ExpiryWatch } from '../observability/secret-expiry.ts';
 import { keyText, openStateKeys } from '../platform/key-file.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
@@ -23,9 +25,12 @@ import { FileTokenStore } from '../token/file-token-store.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
 import { SessionPool } from '../upstream/session-pool.ts';
-import { deliveryWatch, expiryWatch, openAlertDesk, tokenWatch } from './alerts.ts';
+import { deliveryWatch, openAlertDesk, tokenWatch } from './alerts.ts';
+import { gaugeSources } from './gauges.ts';
 import type { Service } from './lifecycle.ts';
 import { OpenQueue } from './open-delivery.ts';
+import { knownEnds } from './secret-ends.ts';
+import { openTelemetry } from './telemetry.ts';
 
 /** The log of this process, with everything secret in the configuration already known to its scrubber. */
 export interface Observation {
@@ -51,6 +56,16 @@ interface Watching {
   readonly expiry: ExpiryWatch;
 }
 
+/** The names that labels of metrics may hold. */
+function namesOf(
+  accounts: readonly Account[],
+  clients: readonly Client[],
+  listeners: readonly Pick<SmtpListenerSettings, 'name'>[],
+): ConfiguredNames {
+  const set = (named: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(named.map(({ name }) => name));
+  return { account: set(accounts), client: set(clients), listener: set(listeners) };
+}
+
 /** The relay: listeners in front, delivery and tokens behind. */
 export class Relay implements Service {
   readonly #listeners: readonly SmtpListener[];
@@ -68,7 +83,9 @@ export class Relay implements Service {
   }
 
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
-  static async compose(config: Config, { log, scrubber, accounts, clients }: RelayParts): Promise<Relay> {
+  static async compose(config: Config, { scrubber, accounts, clients, ...parts }: RelayParts): Promise<Relay> {
+    const names = namesOf(accounts, clients, config.listeners.smtp);
+    const { log, metrics } = openTelemetry(parts.log, () => names);
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -92,13 +109,13 @@ export class Relay implements Service {
     const { submission } = queue.delivery;
     const directory = new ClientDirectory(clients);
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
-    return new Relay(
-      config.listeners.smtp.map((settings) => new SmtpListener(settings, deps)),
-      pool,
-      queue,
-      tokens,
-      { desk, expiry: expiryWatch(desk, accounts, store, { log }) },
-    );
+    const listeners = config.listeners.smtp.map((settings) => new SmtpListener(settings, deps));
+    const ends = knownEnds(accounts, store, log);
+    const { delivery, spool } = queue;
+    const { queueLimit } = config.delivery;
+    const rooms = { accounts, listeners, spool, delivery, tokens, pool, secretEnds: ends, queueLimit, clock: systemClock };
+    for (const source of gaugeSources(rooms)) metrics.attach(source);
+    return new Relay(listeners, pool, queue, tokens, { desk, expiry: new ExpiryWatch({ ends, alerts: desk, clock: systemClock }) });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */

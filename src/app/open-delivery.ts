@@ -33,13 +33,13 @@ export interface QueueParts {
 /** A spool that this process possesses, and what delivers from it. */
 export class OpenQueue {
   readonly delivery: Delivery;
-  readonly #spool: SegmentSpool;
+  readonly spool: SegmentSpool;
   readonly #openControl: () => Promise<ControlServer | undefined>;
   #control: ControlServer | undefined;
 
   private constructor(delivery: Delivery, spool: SegmentSpool, openControl: () => Promise<ControlServer | undefined>) {
     this.delivery = delivery;
-    this.#spool = spool;
+    this.spool = spool;
     this.#openControl = openControl;
   }
 
@@ -71,7 +71,7 @@ export class OpenQueue {
   async stop(): Promise<void> {
     await this.#control?.close(seconds(1));
     await this.delivery.stop();
-    await this.#spool.close();
+    await this.spool.close();
   }
 }
 

@@ -42,8 +42,8 @@ export class ControlClient implements QueueControl {
     this.#options = options;
   }
 
-  list(filter: QueueFilter, limit: number): Promise<QueueListing> {
-    const given = Object.entries({ ...filter, limit }).flatMap(([name, value]): [string, string][] =>
+  list(filter: QueueFilter, limit: number, after?: string): Promise<QueueListing> {
+    const given = Object.entries({ ...filter, limit, after }).flatMap(([name, value]): [string, string][] =>
       value === undefined ? [] : [[name, String(value)]],
     );
     return this.#ask(listingSchema, 'GET', `/api/v1/queue?${new URLSearchParams(given).toString()}`);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
-import { between, type DurationMs } from '../core/clock.ts';
+import { between, type DurationMs, seconds } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import type { Log } from '../core/ports/log.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
@@ -26,9 +26,11 @@ import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
 import { SessionPool } from '../upstream/session-pool.ts';
 import { deliveryWatch, openAlertDesk, tokenWatch } from './alerts.ts';
+import { Doors } from './doors.ts';
 import { gaugeSources } from './gauges.ts';
 import type { Service } from './lifecycle.ts';
 import { OpenQueue } from './open-delivery.ts';
+import { RunningRelayView } from './relay-view.ts';
 import { knownEnds } from './secret-ends.ts';
 import { openTelemetry } from './telemetry.ts';
 
@@ -50,10 +52,12 @@ export interface RelayParts extends Observation {
   readonly clients: readonly Client[];
 }
 
-/** What tells the operator of trouble that needs a person. */
+/** What tells the operator how things are, and of trouble that needs a person. */
 interface Watching {
   readonly desk: AlertDesk;
   readonly expiry: ExpiryWatch;
+  readonly view: RunningRelayView;
+  readonly doors: Doors;
 }
 
 /** The names that labels of metrics may hold. */
@@ -113,17 +117,22 @@ export class Relay implements Service {
     const ends = knownEnds(accounts, store, log);
     const { delivery, spool } = queue;
     const { queueLimit } = config.delivery;
+    const { source } = config;
     const rooms = { accounts, listeners, spool, delivery, tokens, pool, secretEnds: ends, queueLimit, clock: systemClock };
     for (const source of gaugeSources(rooms)) metrics.attach(source);
-    return new Relay(listeners, pool, queue, tokens, { desk, expiry: new ExpiryWatch({ ends, alerts: desk, clock: systemClock }) });
+    const view = new RunningRelayView(rooms, { source, clients });
+    const doors = new Doors(config, { spool, view, metrics, log });
+    const expiry = new ExpiryWatch({ ends, alerts: desk, clock: systemClock });
+    return new Relay(listeners, pool, queue, tokens, { desk, expiry, view, doors });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
   async start(): Promise<void> {
     this.#tokens.start();
     this.#watching.expiry.start();
-    await this.#queue.start();
     try {
+      await this.#watching.doors.open();
+      await this.#queue.start();
       for (const listener of this.#listeners) await listener.open();
     } catch (error) {
       await this.stop(0 as DurationMs);
@@ -133,13 +142,19 @@ export class Relay implements Service {
 
   async stop(grace: DurationMs): Promise<void> {
     const begun = systemClock.monotonic();
+    this.#watching.view.stopping();
     this.#queue.delivery.wind();
     await Promise.all(this.#listeners.map((listener) => listener.close(grace)));
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.
-    await Promise.all([this.#pool.close(left as DurationMs), this.#queue.stop()]);
+    await Promise.all([this.#pool.close(left as DurationMs), this.#stopQueue()]);
     this.#watching.expiry.close();
     await this.#tokens.close();
     await this.#watching.desk.close();
+  }
+  /** Nobody works on it from outside any more when it closes. */
+  async #stopQueue(): Promise<void> {
+    await this.#watching.doors.close(seconds(1));
+    await this.#queue.stop();
   }
 }

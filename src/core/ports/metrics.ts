@@ -9,15 +9,16 @@ import type { CounterName, GaugeName, HistogramName, LabelsOf } from '../metric.
 
 /** Counts as things happen. Never throws. Implementation: observability/metric-registry.ts (prom-client). */
 export interface Metrics {
-  /** @param by - Not negative. */
+  /** Something has happened. @param by - How often; not negative. */
   add<Name extends CounterName>(name: Name, labels: LabelsOf<Name>, by?: number): void;
 
-  /** @param seconds - As long as it took. */
+  /** Something has taken its time. @param seconds - As long as it took. */
   observe<Name extends HistogramName>(name: Name, labels: LabelsOf<Name>, seconds: number): void;
 }
 
 /** Takes what is so at this moment. What is not set has no value. */
 export interface Gauges {
+  /** Say that it is so now. */
   set<Name extends GaugeName>(name: Name, labels: LabelsOf<Name>, value: number): void;
 }
 

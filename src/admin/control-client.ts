@@ -1,5 +1,5 @@
 /**
- * The queue of a relay that runs, asked over its control socket.
+ * A relay that runs, asked over its control socket: for its queue, and whether it is ready.
  *
  * What comes back is bounded in size and time, and checked against the schemas: the other side may be another version.
  *
@@ -18,9 +18,11 @@ import type {
   QueueSelection,
   QueueVerb,
 } from '../core/ports/queue-control.ts';
+import type { Readiness } from '../core/ports/relay-view.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
 import { problemIn } from './api.ts';
+import { readySchema } from './relay-routes.ts';
 import { changeSchema, itemInFullSchema, listingSchema } from './queue-schemas.ts';
 
 /** What the client needs. */
@@ -55,6 +57,21 @@ export class ControlClient implements QueueControl {
 
   change(verb: QueueVerb, selection: QueueSelection): Promise<QueueChange> {
     return this.#ask(changeSchema, 'POST', `/api/v1/queue/${verb}`, selection);
+  }
+
+  /** Whether applications can submit. @throws ProblemError `CONTROL_UNREACHABLE` */
+  async readiness(patience: DurationMs): Promise<Pick<Readiness, 'isReady' | 'reasons'>> {
+    const exchange = await this.#send('GET', '/readyz', undefined, patience);
+    try {
+      const { statusCode } = exchange.response;
+      const answer = readySchema.safeParse(await readDocument(exchange.response));
+      if (!answer.success || (statusCode !== 200 && statusCode !== 503)) throw this.#nonsense(`it answered ${statusCode ?? 0} to /readyz`);
+      return { isReady: statusCode === 200, reasons: answer.data.reasons };
+    } catch (error) {
+      throw this.#unreachable(error);
+    } finally {
+      exchange.end();
+    }
   }
 
   async *export(queueId: string): AsyncGenerator<Uint8Array, void, undefined> {

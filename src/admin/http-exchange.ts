@@ -75,7 +75,15 @@ export class HttpExchange {
     const body = method === 'GET' ? undefined : await readJson(request, bodyLimit);
     const { parameters, route } = found;
     const peer = request.socket.remoteAddress ?? '';
-    return route.run({ parameters, query: new URLSearchParams(query), body, headers: request.headers, peer });
+    const answer = await route.run({ parameters, query: new URLSearchParams(query), body, headers: request.headers, peer });
+    if (method !== 'GET' || 'chunks' in answer) this.#note(`${method} ${path}`, peer);
+    return answer;
+  }
+
+  /** Who has changed something, or read a message. Paths that lead somewhere hold nothing but names. */
+  #note(what: string, peer: string): void {
+    const by = peer === '' ? 'the control socket' : peer;
+    this.#options.log.info({ event: 'admin-request', ...(peer === '' ? {} : { peer }) }, `${what} from ${by}`);
   }
 }
 

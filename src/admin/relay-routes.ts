@@ -18,6 +18,9 @@ const problemSchema = z.object({
   remedy: z.string(),
 });
 
+/** What `/readyz` answers, with 200 or 503. */
+export const readySchema = z.object({ status: z.string(), reasons: z.array(z.string()) });
+
 const readinessSchema = z.object({ isReady: z.boolean(), reasons: z.array(z.string()) });
 
 const statusSchema = readinessSchema.extend({

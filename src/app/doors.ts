@@ -30,8 +30,14 @@ export interface DoorParts {
   readonly log: Log;
 }
 
-/** All operations of the API, as its description has them. */
-export function apiRoutes(queue: QueueControl, view: RelayView): readonly DocumentedRoute[] {
+/** What the operations of the API are done with. */
+export interface ApiParts {
+  readonly queue: QueueControl;
+  readonly view: RelayView;
+}
+
+/** All operations of the API that both doors have. */
+export function apiRoutes({ queue, view }: ApiParts): readonly DocumentedRoute[] {
   return [...relayRoutes(view), ...queueRoutes(queue)];
 }
 
@@ -45,7 +51,7 @@ export class Doors {
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
   constructor(config: Pick<Config, 'state' | 'admin'>, { spool, view, metrics, log }: DoorParts) {
     const { admin: settings } = config;
-    const operations = apiRoutes(new SpoolQueue({ spool, clock: systemClock, log }), view);
+    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: systemClock, log }), view });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
     this.#config = config;
     this.#log = log;

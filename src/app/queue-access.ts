@@ -8,7 +8,6 @@
  */
 import { access } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import type { Route } from '../admin/api.ts';
 import { ControlClient } from '../admin/control-client.ts';
 import { ControlServer } from '../admin/control-server.ts';
@@ -21,11 +20,9 @@ import { createLog, type LineSink } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import { openSocketPath } from '../platform/socket-path.ts';
 import { systemClock } from '../platform/system-clock.ts';
+import { controlSocket } from './control-socket.ts';
 import { openSpool, spoolDirectory } from './open-spool.ts';
 import { refuseForeignState } from './state-owner.ts';
-
-/** Where the control socket of a configuration is. */
-const controlSocket = ({ state }: Pick<Config, 'state'>): string => join(state.dir, 'control.sock');
 
 /**
  * Let commands reach this process.

@@ -97,7 +97,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   health: {
     usage: 'health',
-    summary: 'exit 0 when every SMTP listener of the configuration answers',
+    summary: 'exit 0 when every SMTP listener of the configuration answers, and the relay says that it is ready',
     maxPositionals: 0,
     load: async () => (await import('./health.ts')).health,
   },

@@ -45,7 +45,7 @@ function secretOf({ path, value }: NonNullable<Sections['admin']>, findings: Fin
   if (password !== undefined && passwordHash !== undefined)
     findings.problem([...path, 'passwordHash'], 'there is a password as well: keep one of the two');
   if (password !== undefined) {
-    if ([...password].length < SHORTEST_PASSWORD)
+    if (password.length < SHORTEST_PASSWORD)
       findings.notice([...path, 'password'], `is shorter than ${SHORTEST_PASSWORD} characters: it can be guessed`);
     return { kind: 'password', password };
   }

@@ -1,7 +1,10 @@
 /** The admin port: who is let in, what is answered, and what hostile requests get. */
+import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { renderApiDescription } from '../../../scripts/api-description.ts';
 import type { Route } from '../../../src/admin/api.ts';
 import { describeApi } from '../../../src/admin/openapi.ts';
 import { queueRoutes } from '../../../src/admin/queue-routes.ts';
@@ -398,6 +401,19 @@ describe('what is answered', () => {
     expect((await ask(stage, 'GET', '/healthz')).status).toBe(200);
   });
 
+  it('to a change, and to who reads a message, stands in the log with the peer', async () => {
+    const stage = await openAdminStage({ secret: 'none' });
+    await accept(stage.spool, newMessage(1));
+    await ask(stage, 'GET', '/api/v1/queue');
+    expect(stage.log.of('admin-request')).toEqual([]);
+    await ask(stage, 'GET', `/api/v1/queue/${id(1)}/content`);
+    await ask(stage, 'POST', '/api/v1/queue/drop', JSON_TYPE, `{"ids":["${id(1)}"]}`);
+    expect(stage.log.of('admin-request')).toMatchObject([
+      { level: 'info', peer: '127.0.0.1', message: `GET /api/v1/queue/${id(1)}/content from 127.0.0.1` },
+      { level: 'info', peer: '127.0.0.1', message: 'POST /api/v1/queue/drop from 127.0.0.1' },
+    ]);
+  });
+
   it('where something fails says nothing of it; the log does', async () => {
     const broken: Route = { method: 'GET', path: '/api/v1/broken', run: () => Promise.reject(new TypeError('secret detail')) };
     const stage = await openAdminStage({ routes: [broken] });
@@ -518,6 +534,10 @@ describe('the description of the API', () => {
     expect(description.paths['/api/v1/queue/{id}']?.['get']?.parameters).toMatchObject([{ name: 'id', in: 'path' }]);
     expect(description.paths['/api/v1/queue/drop']?.['post']?.requestBody).toBeDefined();
     expect(JSON.stringify(description)).not.toMatch(/"\$ref":"#\/(?!components\/)/);
+  });
+
+  it('is docs/openapi.json (npm run generate)', () => {
+    expect(readFileSync(join(import.meta.dirname, '../../../docs/openapi.json'), 'utf8')).toBe(renderApiDescription());
   });
 
   it('says of a queue entry what the schema says', () => {

@@ -89,7 +89,7 @@ export class Relay implements Service {
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
   static async compose(config: Config, { scrubber, accounts, clients, ...parts }: RelayParts): Promise<Relay> {
     const names = namesOf(accounts, clients, config.listeners.smtp);
-    const { log, metrics } = openTelemetry(parts.log, () => names);
+    const { log, metrics, traces } = openTelemetry(parts.log, scrubber, () => names);
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -121,7 +121,7 @@ export class Relay implements Service {
     const rooms = { accounts, listeners, spool, delivery, tokens, pool, secretEnds: ends, queueLimit, clock: systemClock };
     for (const source of gaugeSources(rooms)) metrics.attach(source);
     const view = new RunningRelayView(rooms, { source, clients });
-    const doors = new Doors(config, { spool, view, metrics, log });
+    const doors = new Doors(config, { spool, view, metrics, traces, log });
     const expiry = new ExpiryWatch({ ends, alerts: desk, clock: systemClock });
     return new Relay(listeners, pool, queue, tokens, { desk, expiry, view, doors });
   }

@@ -12,12 +12,14 @@ import { queueRoutes } from '../admin/queue-routes.ts';
 import { healthRoutes, metricsRoute, relayRoutes } from '../admin/relay-routes.ts';
 import { sessionRoutes } from '../admin/session-routes.ts';
 import { SpoolQueue } from '../admin/spool-queue.ts';
+import { traceRoutes } from '../admin/trace-routes.ts';
 import type { Config } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
 import type { Spool } from '../core/ports/spool.ts';
+import type { Traces } from '../core/ports/traces.ts';
 import { VERSION } from '../core/version.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { openControlServer } from './queue-access.ts';
@@ -26,6 +28,7 @@ import { openControlServer } from './queue-access.ts';
 export interface DoorParts {
   readonly spool: Spool;
   readonly view: RelayView;
+  readonly traces: Traces;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   readonly log: Log;
 }
@@ -34,11 +37,12 @@ export interface DoorParts {
 export interface ApiParts {
   readonly queue: QueueControl;
   readonly view: RelayView;
+  readonly traces: Traces;
 }
 
 /** All operations of the API that both doors have. */
-export function apiRoutes({ queue, view }: ApiParts): readonly DocumentedRoute[] {
-  return [...relayRoutes(view), ...queueRoutes(queue)];
+export function apiRoutes({ queue, view, traces }: ApiParts): readonly DocumentedRoute[] {
+  return [...relayRoutes(view), ...queueRoutes(queue), ...traceRoutes(traces)];
 }
 
 export class Doors {
@@ -49,9 +53,9 @@ export class Doors {
   #control: ControlServer | undefined;
 
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
-  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, view, metrics, log }: DoorParts) {
+  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, view, traces, metrics, log }: DoorParts) {
     const { admin: settings } = config;
-    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: systemClock, log }), view });
+    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: systemClock, log }), view, traces });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
     this.#config = config;
     this.#log = log;

@@ -1,5 +1,5 @@
 /**
- * What listens to the log of a relay: the metrics.
+ * What listens to the log of a relay: the metrics, and traces.
  *
  * @packageDocumentation
  */
@@ -8,6 +8,8 @@ import { countEvents } from '../observability/event-metrics.ts';
 import { type ConfiguredNames, MetricRegistry } from '../observability/metric-registry.ts';
 import { observedLog } from '../observability/observed-log.ts';
 import { processMetrics } from '../observability/process-metrics.ts';
+import type { Scrubber } from '../observability/scrubber.ts';
+import { TraceDesk } from '../observability/trace-desk.ts';
 import { systemClock } from '../platform/system-clock.ts';
 
 /** What a relay is watched with. */
@@ -15,11 +17,13 @@ export interface Telemetry {
   /** For all rooms of the relay: what goes in here is counted. */
   readonly log: Log;
   readonly metrics: MetricRegistry;
+  readonly traces: TraceDesk;
 }
 
 /** @param names - Those that labels may hold. */
-export function openTelemetry(log: Log, names: () => ConfiguredNames): Telemetry {
+export function openTelemetry(log: Log, scrubber: Scrubber, names: () => ConfiguredNames): Telemetry {
   const metrics = new MetricRegistry({ names, log });
   metrics.attach(processMetrics(metrics, systemClock));
-  return { log: observedLog(log, [countEvents(metrics)]), metrics };
+  const traces = new TraceDesk({ clock: systemClock, scrubber });
+  return { log: observedLog(log, [countEvents(metrics), traces.observe]), metrics, traces };
 }

@@ -8,7 +8,7 @@
  */
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { askReadiness } from '../app/ask-readiness.ts';
+import { askReadiness } from '../app/running-relay.ts';
 import { milliseconds } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import { type Command, EXIT } from './command.ts';

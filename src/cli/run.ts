@@ -8,6 +8,7 @@
 import { type CommandShape, parseArguments } from './arguments.ts';
 import { type Command, EXIT } from './command.ts';
 import { QUEUE_OPTIONS } from './queue-arguments.ts';
+import { TRACE_OPTIONS } from './trace-arguments.ts';
 
 interface CommandEntry extends CommandShape {
   readonly summary: string;
@@ -81,6 +82,15 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     maxPositionals: 10_001,
     options: QUEUE_OPTIONS,
     load: async () => (await import('./queue.ts')).queue,
+  },
+  trace: {
+    usage: 'trace start|list|show|stop',
+    summary:
+      'what a running relay does for one client, account or message: start client|account|message NAME [--for 15m]; show ID [--follow]; stop ID',
+    minPositionals: 1,
+    maxPositionals: 3,
+    options: TRACE_OPTIONS,
+    load: async () => (await import('./trace.ts')).trace,
   },
   'rotate-key': {
     usage: 'rotate-key',

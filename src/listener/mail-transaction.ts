@@ -114,6 +114,10 @@ export class MailTransaction {
     this.#journal = journal;
   }
 
+  get queueId(): QueueId {
+    return this.#facts.id;
+  }
+
   /** Recipients accepted so far. */
   get forwardPathCount(): number {
     return this.#forwardPaths;

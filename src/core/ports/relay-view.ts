@@ -84,8 +84,10 @@ export interface ClientView {
 
 /** Implementation: app/relay-view.ts. */
 export interface RelayView {
+  /** Whether applications can submit now. */
   readiness(): Readiness;
 
+  /** The relay as a whole, as it is now. */
   status(): Promise<StatusView>;
 
   /** In the order of the configuration. */

@@ -1,5 +1,5 @@
 /**
- * Asks the relay that runs whether it is ready. By itself, so that a health check loads next to nothing.
+ * The relay that runs, for commands that are about it alone. Loads next to nothing, for the sake of health checks.
  *
  * @packageDocumentation
  */
@@ -11,10 +11,17 @@ import { ProblemError } from '../core/problem.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { controlSocket } from './control-socket.ts';
 
+/** What commands can ask of it. Each throws `CONTROL_UNREACHABLE` where none runs, or this user may not ask. */
+export type RunningRelay = Pick<ControlClient, 'startTrace' | 'traces' | 'readTrace' | 'removeTrace' | 'readiness'>;
+
+export function controlOf(config: Pick<Config, 'state'>): RunningRelay {
+  return new ControlClient({ path: controlSocket(config), clock: systemClock });
+}
+
 /** @returns Undefined where none answers on the control socket, or this user may not use it. */
 export async function askReadiness(config: Pick<Config, 'state'>, patience: DurationMs): Promise<Readiness | undefined> {
   try {
-    return await new ControlClient({ path: controlSocket(config), clock: systemClock }).readiness(patience);
+    return await controlOf(config).readiness(patience);
   } catch (error) {
     if (error instanceof ProblemError && error.problem.code === 'CONTROL_UNREACHABLE') return undefined;
     throw error;

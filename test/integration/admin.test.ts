@@ -1,5 +1,6 @@
 /** The whole relay behind its admin port: what it says is what happens, and never a secret. */
 import { execFile } from 'node:child_process';
+import { unlinkSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { fetch } from 'undici';
 import { METRICS } from '../../src/core/metric.ts';
 import { freePort } from '../support/free-port.ts';
+import { postern } from '../support/process.ts';
 import { type RelayOnSandbox, startRelayOnSandbox } from '../support/relay-on-sandbox.ts';
 import { SmtpTalk } from '../support/smtp-talk.ts';
 import { submit } from '../support/submit.ts';
@@ -163,6 +165,32 @@ describe('the API', () => {
   it('is not there without an admin section', async () => {
     started = await startRelayOnSandbox();
     expect(started.log.lines.filter(({ message }) => message.includes('admin port'))).toEqual([]);
+  });
+});
+
+describe('postern health', () => {
+  it('asks listeners and the relay itself, and goes by the listeners where there is no control socket', async () => {
+    const here = await site();
+    const health = () => postern(['health', '--json', '--config', join(here.relay.folder, 'postern.yaml')]).end();
+    const listener = `127.0.0.1:${here.relay.port}`;
+    const well = await health();
+    expect([well.code, JSON.parse(well.stdout)]).toEqual([0, { ok: true, listeners: [{ listener }], reasons: [] }]);
+    unlinkSync(join(here.relay.stateDir, 'control.sock'));
+    expect((await health()).code).toBe(0);
+  });
+
+  it('fails while the relay stops, and says why', async () => {
+    const here = await site();
+    const talk = new SmtpTalk(connect({ host: '127.0.0.1', port: here.relay.port, localAddress: '127.0.0.2' }));
+    await talk.reply();
+    await talk.ask('EHLO printer');
+    await talk.ask('MAIL FROM:<billing@sandbox.test>');
+    const restarted = here.relay.restart();
+    await expect.poll(async () => (await here.get('/readyz').catch(() => undefined))?.status).toBe(503);
+    const ill = await postern(['health', '--config', join(here.relay.folder, 'postern.yaml')]).end();
+    await talk.ask('QUIT');
+    await restarted;
+    expect([ill.code, ill.stdout]).toEqual([1, expect.stringContaining('not ready: Postern is stopping')]);
   });
 });
 

@@ -357,6 +357,8 @@ describe('hostile HTTP', () => {
     expect(await talk(stage, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ')).toMatch(/^(HTTP\/1\.1 408 .*)?/s);
     const head = 'POST /api/v1/queue/drop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{';
     expect(await talk(stage, head)).toMatch(/^HTTP\/1\.1 408 /);
+    // Not one octet: nothing to answer, and no place to keep.
+    expect(await talk(stage, '')).toMatch(/^(HTTP\/1\.1 408 .*)?/s);
     expect(stage.log.of('defect')).toEqual([]);
   });
 

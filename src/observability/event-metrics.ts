@@ -85,6 +85,7 @@ export const COUNTED_EVENTS: readonly string[] = Object.keys(EVENTS);
 /** Feeds `metrics` with what it hears. */
 export function countEvents(metrics: Metrics): LogObserver {
   return (level, fields) => {
+    if (level === 'trace') return; // Dialogues: many lines, and nothing in them is counted.
     if (level === 'error' || level === 'warn') metrics.add('postern_log_lines_total', { level });
     if (fields.listener !== undefined && fields.problem !== undefined && level === 'warn') {
       metrics.add('postern_refusals_total', { listener: fields.listener, code: fields.problem.code });

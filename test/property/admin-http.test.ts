@@ -56,7 +56,7 @@ function mutate(text: string, { at, kind, piece, length }: Change): string {
   if (kind === 'delete') return text.slice(0, from) + rest;
   if (kind === 'insert') return text.slice(0, from) + piece + text.slice(from);
   if (kind === 'repeat') return text.slice(0, from) + part.repeat(3) + rest;
-  return text.slice(0, from) + [...part].map((one) => String.fromCharCode(one.charCodeAt(0) ^ 32)).join('') + rest;
+  return text.slice(0, from) + Array.from(part, (one) => String.fromCharCode(one.charCodeAt(0) ^ 32)).join('') + rest;
 }
 
 const requests = fc

@@ -1,5 +1,5 @@
 /**
- * The queue of a relay that runs, asked over its control socket.
+ * A relay that runs, asked over its control socket: for its queue, for traces, and whether it is ready.
  *
  * What comes back is bounded in size and time, and checked against the schemas: the other side may be another version.
  *
@@ -18,9 +18,13 @@ import type {
   QueueSelection,
   QueueVerb,
 } from '../core/ports/queue-control.ts';
+import type { Readiness } from '../core/ports/relay-view.ts';
+import type { TraceReading, TraceSubject, TraceView } from '../core/ports/traces.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
-import { problemIn } from './api.ts';
+import { absent, problemIn } from './api.ts';
+import { readingSchema, removedSchema, traceSchema, tracesSchema } from './trace-routes.ts';
+import { readySchema } from './relay-routes.ts';
 import { changeSchema, itemInFullSchema, listingSchema } from './queue-schemas.ts';
 
 /** What the client needs. */
@@ -42,8 +46,8 @@ export class ControlClient implements QueueControl {
     this.#options = options;
   }
 
-  list(filter: QueueFilter, limit: number): Promise<QueueListing> {
-    const given = Object.entries({ ...filter, limit }).flatMap(([name, value]): [string, string][] =>
+  list(filter: QueueFilter, limit: number, after?: string): Promise<QueueListing> {
+    const given = Object.entries({ ...filter, limit, after }).flatMap(([name, value]): [string, string][] =>
       value === undefined ? [] : [[name, String(value)]],
     );
     return this.#ask(listingSchema, 'GET', `/api/v1/queue?${new URLSearchParams(given).toString()}`);
@@ -55,6 +59,40 @@ export class ControlClient implements QueueControl {
 
   change(verb: QueueVerb, selection: QueueSelection): Promise<QueueChange> {
     return this.#ask(changeSchema, 'POST', `/api/v1/queue/${verb}`, selection);
+  }
+
+  startTrace(subject: TraceSubject, duration?: DurationMs): Promise<TraceView> {
+    const asked = { [subject.kind]: subject.name, ...(duration === undefined ? {} : { seconds: duration / 1000 }) };
+    return this.#ask(traceSchema, 'POST', '/api/v1/traces', asked);
+  }
+
+  async traces(): Promise<readonly TraceView[]> {
+    return (await this.#ask(tracesSchema, 'GET', '/api/v1/traces')).items;
+  }
+
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such trace. */
+  readTrace(id: string, after: number): Promise<TraceReading> {
+    return this.#ask(readingSchema, 'GET', `/api/v1/traces/${traceId(id)}?after=${after}`);
+  }
+
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such trace. */
+  async removeTrace(id: string): Promise<void> {
+    await this.#ask(removedSchema, 'DELETE', `/api/v1/traces/${traceId(id)}`);
+  }
+
+  /** Whether applications can submit. @throws ProblemError `CONTROL_UNREACHABLE` */
+  async readiness(patience: DurationMs): Promise<Pick<Readiness, 'isReady' | 'reasons'>> {
+    const exchange = await this.#send('GET', '/readyz', undefined, patience);
+    try {
+      const { statusCode } = exchange.response;
+      const answer = readySchema.safeParse(await readDocument(exchange.response));
+      if (!answer.success || (statusCode !== 200 && statusCode !== 503)) throw this.#nonsense(`it answered ${statusCode ?? 0} to /readyz`);
+      return { isReady: statusCode === 200, reasons: answer.data.reasons };
+    } catch (error) {
+      throw this.#unreachable(error);
+    } finally {
+      exchange.end();
+    }
   }
 
   async *export(queueId: string): AsyncGenerator<Uint8Array, void, undefined> {
@@ -69,7 +107,7 @@ export class ControlClient implements QueueControl {
     }
   }
 
-  async #ask<Answer>(schema: z.ZodType<Answer>, method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
+  async #ask<Answer>(schema: z.ZodType<Answer>, method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
     const exchange = await this.#send(method, path, body, method === 'POST' ? CHANGE_PATIENCE : PATIENCE);
     try {
       if (exchange.response.statusCode !== 200) throw await this.#refusal(exchange.response);
@@ -151,6 +189,12 @@ interface Exchange {
   readonly response: IncomingMessage;
   /** Give the connection up, whatever its state. */
   readonly end: () => void;
+}
+
+/** @throws ProblemError: what a path cannot hold names no trace. */
+function traceId(id: string): string {
+  if (/^[0-9a-f]{12}$/.test(id)) return id;
+  throw absent(`there is no trace ${id}`);
 }
 
 /** @throws ProblemError `SPOOL_ENTRY_UNKNOWN`: what a path cannot hold names no message. */

@@ -10,19 +10,16 @@
  * @packageDocumentation
  */
 import { lstat, mkdir, unlink } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
-import { type ApiAnswer, failureAnswer, invalid, type Route } from './api.ts';
-import { findRoute } from './find-route.ts';
-import { readJson } from './read-json.ts';
+import type { Route } from './api.ts';
+import { HttpExchange } from './http-exchange.ts';
 
 /** What the server needs. */
 export interface ControlServerOptions {
@@ -41,6 +38,10 @@ const REQUEST_LIMIT_MS = 10_000;
 const MOST_CONNECTIONS = 32;
 /** Of the request line and header fields. */
 const HEADER_LIMIT = 8 * 1024;
+/** Ten thousand queue ids take a quarter of it. */
+const BODY_LIMIT = 1024 * 1024;
+/** The file system has decided already. */
+const OPEN_DOOR = { admit: (): void => undefined };
 
 export class ControlServer {
   readonly #options: ControlServerOptions;
@@ -55,7 +56,8 @@ export class ControlServer {
       requestTimeout: REQUEST_LIMIT_MS,
       keepAliveTimeout: 1_000,
     };
-    this.#server = createServer(limits, (request, response) => void this.#serve(request, response));
+    const exchange = new HttpExchange({ ...options, door: OPEN_DOOR, bodyLimit: BODY_LIMIT });
+    this.#server = createServer(limits, (request, response) => void exchange.serve(request, response));
     this.#server.maxConnections = MOST_CONNECTIONS;
     this.#server.setTimeout(IDLE_LIMIT_MS);
   }
@@ -84,28 +86,6 @@ export class ControlServer {
     await closed;
     await this.#socketPath?.close();
     timer.cancel();
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      await send(response, await this.#answer(request));
-    } catch (error) {
-      const answer = failureAnswer(error);
-      if (answer === undefined)
-        this.#options.log.error({ event: 'defect', problem: problem('INTERNAL'), error }, 'a control request failed');
-      // What has begun cannot be taken back: cut, so that nobody takes a part for the whole.
-      if (response.headersSent) response.destroy();
-      else sendJson(response, answer ?? { status: 500, json: { error: { code: 'INTERNAL', ...texts() } } });
-    }
-  }
-
-  async #answer(request: IncomingMessage): Promise<ApiAnswer> {
-    const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s, 2);
-    const found = findRoute(this.#options.routes, request.method ?? '', path);
-    if (found.kind === 'no-path') return { status: 404, json: failureAnswer(invalid('there is nothing at this path'))?.json };
-    if (found.kind === 'no-method') return { status: 405, json: failureAnswer(invalid('not with this method'))?.json };
-    const body = request.method === 'POST' ? await readJson(request) : undefined;
-    return found.route.run({ parameters: found.parameters, query: new URLSearchParams(query), body });
   }
 }
 
@@ -153,30 +133,6 @@ function answers(path: string): Promise<boolean> {
     });
     socket.once('error', (error) => resolve(!('code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ENOENT'))));
   });
-}
-
-async function send(response: ServerResponse, answer: ApiAnswer): Promise<void> {
-  if ('json' in answer) return sendJson(response, answer);
-  response.writeHead(answer.status, { 'content-type': answer.type, 'cache-control': 'no-store' });
-  await pipeline(Readable.from(answer.chunks), response);
-}
-
-function sendJson(response: ServerResponse, { status, json }: { readonly status: number; readonly json: unknown }): void {
-  const body = Buffer.from(`${JSON.stringify(json)}\n`);
-  // After a refusal the rest of the request may still be on its way; a new connection is cheap.
-  const connection = status >= 400 ? { connection: 'close' } : {};
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': body.length,
-    'cache-control': 'no-store',
-    ...connection,
-  });
-  response.end(body);
-}
-
-function texts(): { readonly cause: string; readonly remedy: string } {
-  const { cause, remedy } = problem('INTERNAL');
-  return { cause, remedy };
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

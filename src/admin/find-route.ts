@@ -11,18 +11,18 @@ import type { Route } from './api.ts';
 export type FoundRoute =
   | { readonly kind: 'found'; readonly route: Route; readonly parameters: Readonly<Record<string, string>> }
   | { readonly kind: 'no-path' }
-  | { readonly kind: 'no-method' };
+  | { readonly kind: 'no-method'; readonly allowed: readonly string[] };
 
 export function findRoute(routes: readonly Route[], method: string, path: string): FoundRoute {
   const parts = path.split('/');
-  let isPathKnown = false;
+  const allowed: string[] = [];
   for (const route of routes) {
     const parameters = match(route.path.split('/'), parts);
     if (parameters === undefined) continue;
     if (route.method === method) return { kind: 'found', route, parameters };
-    isPathKnown = true;
+    allowed.push(route.method);
   }
-  return isPathKnown ? { kind: 'no-method' } : { kind: 'no-path' };
+  return allowed.length > 0 ? { kind: 'no-method', allowed } : { kind: 'no-path' };
 }
 
 function match(pattern: readonly string[], parts: readonly string[]): Record<string, string> | undefined {

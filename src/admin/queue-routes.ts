@@ -5,34 +5,58 @@
  *
  * @packageDocumentation
  */
-import type { z } from 'zod';
 import type { QueueControl, QueueFilter, QueueSelection, QueueVerb } from '../core/ports/queue-control.ts';
-import { type ApiAnswer, type ApiRequest, invalid, type Route } from './api.ts';
-import { describeIssues, listQuerySchema, selectionSchema } from './queue-schemas.ts';
+import { type ApiAnswer, type ApiRequest, answerWith, type DocumentedRoute, parse, parseQuery } from './api.ts';
+import { changeSchema, itemInFullSchema, listingSchema, listQuerySchema, selectionSchema } from './queue-schemas.ts';
 
-const VERBS: readonly QueueVerb[] = ['retry', 'hold', 'release', 'drop'];
+const VERBS: Readonly<Record<QueueVerb, string>> = {
+  retry: 'Try messages now; takes a hold away.',
+  hold: 'Put messages on hold: they are not tried until they are released.',
+  release: 'Take a hold away; the time of the next attempt stays.',
+  drop: 'Discard messages. Nobody gets a report.',
+};
 
 /** All operations on `queue`. */
-export function queueRoutes(queue: QueueControl): readonly Route[] {
+export function queueRoutes(queue: QueueControl): readonly DocumentedRoute[] {
   return [
-    { method: 'GET', path: '/api/v1/queue', run: (request) => list(queue, request) },
-    { method: 'GET', path: '/api/v1/queue/:id', run: async ({ parameters }) => json(await queue.show(parameters['id'] ?? '')) },
-    { method: 'GET', path: '/api/v1/queue/:id/content', run: ({ parameters }) => content(queue, parameters['id'] ?? '') },
-    ...VERBS.map(
-      (verb): Route => ({
+    {
+      method: 'GET',
+      path: '/api/v1/queue',
+      summary: 'Messages that wait, oldest first.',
+      query: listQuerySchema,
+      answer: listingSchema,
+      run: (request) => list(queue, request),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/queue/:id',
+      summary: 'One message, with its header section.',
+      answer: itemInFullSchema,
+      run: async ({ parameters }) => answerWith(await queue.show(parameters['id'] ?? '')),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/queue/:id/content',
+      summary: 'The message as it was accepted.',
+      answer: 'message/rfc822',
+      run: ({ parameters }) => content(queue, parameters['id'] ?? ''),
+    },
+    ...(Object.keys(VERBS) as QueueVerb[]).map(
+      (verb): DocumentedRoute => ({
         method: 'POST',
         path: `/api/v1/queue/${verb}`,
-        run: async ({ body }) => json(await queue.change(verb, parse(selectionSchema, body) as QueueSelection)),
+        summary: VERBS[verb],
+        body: selectionSchema,
+        answer: changeSchema,
+        run: async ({ body }) => answerWith(await queue.change(verb, parse(selectionSchema, body) as QueueSelection)),
       }),
     ),
   ];
 }
 
 async function list(queue: QueueControl, { query }: ApiRequest): Promise<ApiAnswer> {
-  const given = [...query.entries()];
-  if (new Set(given.map(([name]) => name)).size < given.length) throw invalid('a parameter is given twice');
-  const { limit, ...filter } = parse(listQuerySchema, Object.fromEntries(given));
-  return json(await queue.list(filter as QueueFilter, limit));
+  const { limit, after, ...filter } = parseQuery(listQuerySchema, query);
+  return answerWith(await queue.list(filter as QueueFilter, limit, after));
 }
 
 /** The first chunk is waited for, so that a message that is not there is an answer and not a torn one. */
@@ -51,12 +75,4 @@ async function* resumed(
   } finally {
     await iterator.return?.();
   }
-}
-
-const json = (document: unknown): ApiAnswer => ({ status: 200, json: document });
-
-function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  const result = schema.safeParse(input);
-  if (!result.success) throw invalid(describeIssues(result.error));
-  return result.data;
 }

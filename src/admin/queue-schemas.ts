@@ -23,7 +23,12 @@ export const listQuerySchema = z.strictObject({
   isHeld: truth.optional(),
   code: code.optional(),
   olderThan: milliseconds.transform((count) => count as DurationMs).optional(),
-  limit: z.coerce.number().int().min(1).max(MOST_LISTED).prefault(100),
+  limit: z.coerce.number().int().min(1).max(MOST_LISTED).prefault(100).describe('Most messages in the answer.'),
+  after: z
+    .string()
+    .regex(/^\d{1,16}\.[0-9A-Z]{16}$/, { error: 'is not the `next` of a listing' })
+    .describe('`next` of the listing before: those that follow.')
+    .optional(),
 });
 
 const filterSchema = z
@@ -74,14 +79,13 @@ const itemSchema = z.object({
 });
 
 /** Schemas for what comes back. Keys that a newer server adds are dropped. */
-export const listingSchema: z.ZodType<QueueListing> = z.object({ matching: z.number(), items: z.array(itemSchema) }) as never;
+export const listingSchema: z.ZodType<QueueListing> = z.object({
+  matching: z.number(),
+  items: z.array(itemSchema),
+  next: z.string().optional(),
+}) as never;
 export const itemInFullSchema: z.ZodType<QueueItemInFull> = itemSchema.extend({ headers: z.string() }) as never;
 export const changeSchema: z.ZodType<QueueChange> = z.object({
   changed: z.array(queueId.transform((id) => id as QueueId)),
   unknown: z.array(z.string()),
 });
-
-/** One line about what is wrong, with the place. */
-export function describeIssues({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => (path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`)).join('; ');
-}

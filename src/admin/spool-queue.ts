@@ -26,6 +26,7 @@ import type { SpoolEntry } from '../core/spool-entry.ts';
 import { readHeaderSection } from '../message/header-section.ts';
 import { fromWireForm } from '../message/wire-form.ts';
 import { describeEntry, matches } from './queue-view.ts';
+import { PageStart, placeOf } from './page-start.ts';
 
 /** What the queue needs. */
 export interface SpoolQueueDependencies {
@@ -56,17 +57,28 @@ export class SpoolQueue implements QueueControl {
     this.#deps = deps;
   }
 
-  async list(filter: QueueFilter, limit: number): Promise<QueueListing> {
+  async list(filter: QueueFilter, limit: number, after?: string): Promise<QueueListing> {
     const items: QueueItem[] = [];
+    const page = new PageStart(after);
     let matching = 0;
     let recipients = 0;
-    for await (const entry of this.#matching(filter)) {
-      matching += 1;
-      if (items.length >= limit || recipients > MOST_RECIPIENTS) continue;
+    let last: SpoolEntry | undefined;
+    let hasMore = false;
+    const list = (entry: SpoolEntry): void => {
+      if (items.length >= limit || recipients > MOST_RECIPIENTS) {
+        hasMore = true;
+        return;
+      }
       items.push(describeEntry(entry));
       recipients += entry.recipients.length;
+      last = entry;
+    };
+    for await (const entry of this.#matching(filter)) {
+      matching += 1;
+      for (const listed of page.pass(entry)) list(listed);
     }
-    return { matching, items };
+    for (const listed of page.end()) list(listed);
+    return { matching, items, ...(hasMore && last !== undefined ? { next: placeOf(last) } : {}) };
   }
 
   async show(queueId: string): Promise<QueueItemInFull> {

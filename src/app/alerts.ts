@@ -10,17 +10,14 @@ import type { Account, AccountName } from '../core/account.ts';
 import { troubleEvent } from '../core/alert.ts';
 import type { Alerts, DeliveryWatch } from '../core/ports/alerts.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { TokenStore } from '../core/ports/token-store.ts';
 import { VERSION } from '../core/version.ts';
 import { AlertDesk } from '../observability/alert-desk.ts';
 import type { Scrubber } from '../observability/scrubber.ts';
-import { ExpiryWatch } from '../observability/secret-expiry.ts';
 import { Webhook } from '../observability/webhook.ts';
 import { WebhookSink } from '../observability/webhook-sink.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
 import type { TokenStatus } from '../token/account-tokens.ts';
-import { secretEnds } from './secret-ends.ts';
 
 /** The log, and what keeps secrets out of it. */
 interface Observed {
@@ -90,15 +87,4 @@ export function deliveryWatch(alerts: Alerts): DeliveryWatch {
       if (event !== undefined) alerts.raise({ account, topic: 'upstream', event, problem });
     },
   };
-}
-
-/** @param accounts - Those that are configured at the time of asking. */
-export function expiryWatch(
-  alerts: Alerts,
-  accounts: () => readonly Account[],
-  store: TokenStore,
-  { log }: Pick<Observed, 'log'>,
-): ExpiryWatch {
-  const ends = async () => (await Promise.all(accounts().map((account) => secretEnds(account, store, log)))).flat();
-  return new ExpiryWatch({ ends, alerts, clock: systemClock });
 }

@@ -10,12 +10,12 @@ import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type DurationMs, seconds } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
-import type { TokenStore } from '../core/ports/token-store.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
 import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
+import type { ConfiguredNames } from '../observability/metric-registry.ts';
 import { Scrubber } from '../observability/scrubber.ts';
-import type { ExpiryWatch } from '../observability/secret-expiry.ts';
+import { ExpiryWatch } from '../observability/secret-expiry.ts';
 import { keyText, openStateKeys } from '../platform/key-file.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
@@ -24,10 +24,15 @@ import { FileTokenStore } from '../token/file-token-store.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
 import { SessionPool } from '../upstream/session-pool.ts';
-import { type Alerting, deliveryWatch, expiryWatch, openAlerting, tokenWatch } from './alerts.ts';
+import { type Alerting, deliveryWatch, openAlerting, tokenWatch } from './alerts.ts';
+import { Doors } from './doors.ts';
+import { gaugeSources } from './gauges.ts';
 import type { Service } from './lifecycle.ts';
 import { ListenerSet } from './listeners.ts';
 import { OpenQueue } from './open-delivery.ts';
+import { RunningRelayView } from './relay-view.ts';
+import { knownEnds } from './secret-ends.ts';
+import { openTelemetry } from './telemetry.ts';
 
 /** The log of this process, with everything secret in the configuration already known to its scrubber. */
 export interface Observation {
@@ -50,15 +55,30 @@ export interface Users {
 /** What a relay is made of besides the configuration. */
 export interface RelayParts extends Observation, Users {}
 
+/** The configuration in use. Rooms that ask at each use hold this; the others are told of a change. */
+interface InUse {
+  config: Config;
+  users: Users;
+}
+
 /** The rooms of a relay. */
 interface Rooms extends Observation {
-  readonly listeners: ListenerSet<SmtpListenerSettings>;
+  readonly inUse: InUse;
+  readonly listeners: ListenerSet<SmtpListenerSettings, SmtpListener>;
   readonly clients: ClientDirectory;
   readonly pool: SessionPool;
   readonly queue: OpenQueue;
   readonly tokens: TokenManager;
   readonly alerting: Alerting;
   readonly expiry: ExpiryWatch;
+  readonly view: RunningRelayView;
+  readonly doors: Doors;
+}
+
+/** The names that labels of metrics may hold. */
+function namesOf({ users: { accounts, clients }, config }: InUse): ConfiguredNames {
+  const set = (named: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(named.map(({ name }) => name));
+  return { account: set(accounts), client: set(clients), listener: set(config.listeners.smtp) };
 }
 
 /** What sessions of a port that is closed by a changed configuration get to finish. */
@@ -67,17 +87,16 @@ const GRACE_OF_CLOSED_PORT = seconds(60);
 /** The relay: listeners in front, delivery and tokens behind. */
 export class Relay implements Service {
   readonly #rooms: Rooms;
-  #config: Config;
-  #users: Users;
 
-  private constructor(rooms: Omit<Rooms, 'expiry'>, config: Config, users: Users, store: TokenStore) {
-    this.#config = config;
-    this.#users = users;
-    this.#rooms = { ...rooms, expiry: expiryWatch(rooms.alerting.desk, () => this.#users.accounts, store, rooms) };
+  private constructor(rooms: Rooms) {
+    this.#rooms = rooms;
   }
 
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
-  static async compose(config: Config, { log, scrubber, accounts, clients }: RelayParts): Promise<Relay> {
+  static async compose(config: Config, { scrubber, accounts, clients, ...parts }: RelayParts): Promise<Relay> {
+    const inUse: InUse = { config, users: { accounts, clients } };
+    const names = (): ConfiguredNames => namesOf(inUse);
+    const { log, metrics, traces } = openTelemetry(parts.log, scrubber, names);
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -102,19 +121,43 @@ export class Relay implements Service {
     const { submission } = queue.delivery;
     const directory = new ClientDirectory(clients);
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
-    const listeners = new ListenerSet<SmtpListenerSettings>((settings) => new SmtpListener(settings, deps), log);
-    const rooms = { log, scrubber, listeners, clients: directory, pool, queue, tokens, alerting };
-    return new Relay(rooms, config, { accounts, clients }, store);
+    const listeners = new ListenerSet((settings: SmtpListenerSettings) => new SmtpListener(settings, deps), log);
+    const { delivery, spool } = queue;
+    const gauged = {
+      get accounts() {
+        return inUse.users.accounts;
+      },
+      get clients() {
+        return inUse.users.clients;
+      },
+      get listeners() {
+        return listeners.states(inUse.config.listeners.smtp);
+      },
+      spool,
+      delivery,
+      tokens,
+      pool,
+      secretEnds: knownEnds(() => inUse.users.accounts, store, log),
+      queueLimit: config.delivery.queueLimit,
+      clock: systemClock,
+    };
+    for (const source of gaugeSources(gauged)) metrics.attach(source);
+    const view = new RunningRelayView(gauged, config.source);
+    const doors = new Doors(config, { spool, view, metrics, traces, log });
+    const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
+    const own = { log: parts.log, scrubber, inUse };
+    return new Relay({ ...own, listeners, clients: directory, pool, queue, tokens, alerting, expiry, view, doors });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
   async start(): Promise<void> {
-    const { tokens, expiry, queue, listeners } = this.#rooms;
+    const { tokens, expiry, queue, listeners, doors, inUse } = this.#rooms;
     tokens.start();
     expiry.start();
-    await queue.start();
     try {
-      await listeners.openAll(this.#config.listeners.smtp);
+      await doors.open();
+      await queue.start();
+      await listeners.openAll(inUse.config.listeners.smtp);
     } catch (error) {
       await this.stop(0 as DurationMs);
       throw error;
@@ -130,11 +173,11 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, queue, tokens, alerting } = this.#rooms;
+    const { log, scrubber, listeners, clients, queue, tokens, alerting, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
-    this.#config = config;
-    this.#users = users;
+    inUse.config = config;
+    inUse.users = users;
     log.adjust(config.log);
     tokens.updateAccounts(users.accounts);
     await queue.delivery.update(users.accounts, config.delivery);
@@ -143,15 +186,22 @@ export class Relay implements Service {
   }
 
   async stop(grace: DurationMs): Promise<void> {
-    const { listeners, pool, queue, tokens, alerting, expiry } = this.#rooms;
+    const { listeners, pool, queue, tokens, alerting, expiry, view } = this.#rooms;
     const begun = systemClock.monotonic();
+    view.stopping();
     queue.delivery.wind();
     await listeners.closeAll(grace);
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.
-    await Promise.all([pool.close(left as DurationMs), queue.stop()]);
+    await Promise.all([pool.close(left as DurationMs), this.#stopQueue()]);
     expiry.close();
     await tokens.close();
     await alerting.desk.close();
+  }
+  /** Nobody works on it from outside any more when it closes. */
+  async #stopQueue(): Promise<void> {
+    const { doors, queue } = this.#rooms;
+    await doors.close(seconds(1));
+    await queue.stop();
   }
 }

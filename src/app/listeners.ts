@@ -16,8 +16,16 @@ export interface ListenerSettings {
   readonly key?: string;
 }
 
+/** How a port is. */
+export interface ListenerState {
+  readonly name: string;
+  readonly isOpen: boolean;
+  /** Sessions that are open. */
+  readonly sessionCount: number;
+}
+
 /** A port, whatever is spoken there. */
-export interface Listener {
+export interface Listener extends ListenerState {
   /** @throws ProblemError `LISTENER_FAILED` */
   open(): Promise<unknown>;
   /** Accept nothing more at once; what is in progress gets `grace`, or less where a later call gives less. */
@@ -26,21 +34,26 @@ export interface Listener {
   updateTls(tls: { readonly cert: string; readonly key: string }): void;
 }
 
-interface Open<Settings> {
+interface Open<Settings, Kind> {
   readonly settings: Settings;
-  readonly listener: Listener;
+  readonly listener: Kind;
 }
 
-export class ListenerSet<Settings extends ListenerSettings> {
-  readonly #make: (settings: Settings) => Listener;
+export class ListenerSet<Settings extends ListenerSettings, Kind extends Listener> {
+  readonly #make: (settings: Settings) => Kind;
   readonly #log: Log;
-  readonly #open = new Map<string, Open<Settings>>();
+  readonly #open = new Map<string, Open<Settings, Kind>>();
   /** Closed by a change, while what was in progress there ends. */
-  readonly #closing = new Set<Listener>();
+  readonly #closing = new Set<Kind>();
 
-  constructor(make: (settings: Settings) => Listener, log: Log) {
+  constructor(make: (settings: Settings) => Kind, log: Log) {
     this.#make = make;
     this.#log = log;
+  }
+
+  /** How the wanted ports are, open or not. */
+  states(wanted: readonly Settings[]): readonly ListenerState[] {
+    return wanted.map(({ name }) => this.#open.get(name)?.listener ?? { name, isOpen: false, sessionCount: 0 });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; those already open stay open. */
@@ -80,7 +93,7 @@ export class ListenerSet<Settings extends ListenerSettings> {
   }
 
   /** Whether an open port serves as it is, perhaps with a renewed certificate. */
-  #keeps({ settings, listener }: Open<Settings>, wanted: readonly Settings[]): boolean {
+  #keeps({ settings, listener }: Open<Settings, Kind>, wanted: readonly Settings[]): boolean {
     const next = wanted.find(({ name }) => name === settings.name);
     if (next === undefined || !isDeepStrictEqual(withoutPair(settings), withoutPair(next))) return false;
     const { name, cert, key } = next;
@@ -97,7 +110,7 @@ export class ListenerSet<Settings extends ListenerSettings> {
     }
   }
 
-  #closeBehind(listener: Listener, grace: DurationMs): void {
+  #closeBehind(listener: Kind, grace: DurationMs): void {
     this.#closing.add(listener);
     void listener.close(grace).finally(() => this.#closing.delete(listener));
   }

@@ -1,14 +1,12 @@
 /**
- * The queue put together: spool, delivery, and the socket by which commands reach them.
+ * The queue put together: spool and delivery.
  *
  * @packageDocumentation
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { ControlServer } from '../admin/control-server.ts';
 import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
-import { seconds } from '../core/clock.ts';
 import type { Alerts, DeliveryWatch } from '../core/ports/alerts.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Upstream } from '../core/ports/upstream.ts';
@@ -19,7 +17,6 @@ import { systemRandom } from '../platform/system-random.ts';
 import type { RecoveryReport, SegmentSpool } from '../spool/segment-spool.ts';
 import { classifyReply } from '../upstream/reply-table.ts';
 import { openSpool } from './open-spool.ts';
-import { openControlServer } from './queue-access.ts';
 
 /** What the queue needs from the rest of the relay. */
 export interface QueueParts {
@@ -33,14 +30,11 @@ export interface QueueParts {
 /** A spool that this process possesses, and what delivers from it. */
 export class OpenQueue {
   readonly delivery: Delivery;
-  readonly #spool: SegmentSpool;
-  readonly #openControl: () => Promise<ControlServer | undefined>;
-  #control: ControlServer | undefined;
+  readonly spool: SegmentSpool;
 
-  private constructor(delivery: Delivery, spool: SegmentSpool, openControl: () => Promise<ControlServer | undefined>) {
+  private constructor(delivery: Delivery, spool: SegmentSpool) {
     this.delivery = delivery;
-    this.#spool = spool;
-    this.#openControl = openControl;
+    this.spool = spool;
   }
 
   /** @throws ProblemError `SPOOL_LOCKED`, `SPOOL_FORMAT_NEWER`, `SPOOL_FAILED` */
@@ -58,20 +52,18 @@ export class OpenQueue {
       hostname: hostname(),
       options: config.delivery,
     });
-    return new OpenQueue(delivery, spool, () => openControlServer(config, spool, log));
+    return new OpenQueue(delivery, spool);
   }
 
-  /** Begin to deliver, and to listen to commands. */
-  async start(): Promise<void> {
-    this.#control = await this.#openControl();
-    await this.delivery.start();
+  /** Begin to deliver. */
+  start(): Promise<void> {
+    return this.delivery.start();
   }
 
   /** Resolves once every attempt under way has ended, which somebody else sees to, and everything is on disk. */
   async stop(): Promise<void> {
-    await this.#control?.close(seconds(1));
     await this.delivery.stop();
-    await this.#spool.close();
+    await this.spool.close();
   }
 }
 

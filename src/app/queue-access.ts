@@ -8,34 +8,33 @@
  */
 import { access } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import type { Route } from '../admin/api.ts';
 import { ControlClient } from '../admin/control-client.ts';
 import { ControlServer } from '../admin/control-server.ts';
-import { queueRoutes } from '../admin/queue-routes.ts';
 import { SpoolQueue } from '../admin/spool-queue.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
-import type { Spool } from '../core/ports/spool.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { createLog, type LineSink } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import { openSocketPath } from '../platform/socket-path.ts';
 import { systemClock } from '../platform/system-clock.ts';
+import { controlSocket } from './control-socket.ts';
 import { openSpool, spoolDirectory } from './open-spool.ts';
 import { refuseForeignState } from './state-owner.ts';
 
-/** Where the control socket of a configuration is. */
-const controlSocket = ({ state }: Pick<Config, 'state'>): string => join(state.dir, 'control.sock');
-
 /**
- * Let commands reach the queue of this process.
+ * Let commands reach this process.
  *
  * @returns Undefined where the socket could not be opened. That is said in the log, and no reason not to relay mail.
  */
-export async function openControlServer(config: Pick<Config, 'state'>, spool: Spool, log: Log): Promise<ControlServer | undefined> {
-  const queue = new SpoolQueue({ spool, clock: systemClock, log });
-  const server = new ControlServer({ path: controlSocket(config), routes: queueRoutes(queue), clock: systemClock, log });
+export async function openControlServer(
+  config: Pick<Config, 'state'>,
+  routes: readonly Route[],
+  log: Log,
+): Promise<ControlServer | undefined> {
+  const server = new ControlServer({ path: controlSocket(config), routes, clock: systemClock, log });
   try {
     await server.open();
     return server;

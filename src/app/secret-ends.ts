@@ -14,6 +14,11 @@ import { certificateOf, endOf, openSigningKey, SigningKeyError } from '../platfo
 /** Microsoft ends a refresh token that was not used for so long. Each use gives a new one, or at least is saved. */
 const REFRESH_TOKEN_IDLE = days(90);
 
+/** Asks for all that is known of all accounts that are configured by then. */
+export function knownEnds(accounts: () => readonly Account[], store: TokenStore, log: Log): () => Promise<readonly SecretEnd[]> {
+  return async () => (await Promise.all(accounts().map((account) => secretEnds(account, store, log)))).flat();
+}
+
 /** Never rejects: an end that cannot be found out now is left out, and whoever uses the secret tells what is wrong with it. */
 export async function secretEnds(account: Account, store: TokenStore, log: Log): Promise<readonly SecretEnd[]> {
   const { name, auth } = account;

@@ -8,6 +8,7 @@
 import { type CommandShape, parseArguments } from './arguments.ts';
 import { type Command, EXIT } from './command.ts';
 import { QUEUE_OPTIONS } from './queue-arguments.ts';
+import { TRACE_OPTIONS } from './trace-arguments.ts';
 
 interface CommandEntry extends CommandShape {
   readonly summary: string;
@@ -82,6 +83,15 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     options: QUEUE_OPTIONS,
     load: async () => (await import('./queue.ts')).queue,
   },
+  trace: {
+    usage: 'trace start|list|show|stop',
+    summary:
+      'what a running relay does for one client, account or message: start client|account|message NAME [--for 15m]; show ID [--follow]; stop ID',
+    minPositionals: 1,
+    maxPositionals: 3,
+    options: TRACE_OPTIONS,
+    load: async () => (await import('./trace.ts')).trace,
+  },
   'rotate-key': {
     usage: 'rotate-key',
     summary: 'give the state a new key and encrypt stored tokens with it [--reseal: with the newest key of the file, which stays as it is]',
@@ -97,7 +107,7 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   health: {
     usage: 'health',
-    summary: 'exit 0 when every SMTP listener of the configuration answers',
+    summary: 'exit 0 when every SMTP listener of the configuration answers, and the relay says that it is ready',
     maxPositionals: 0,
     load: async () => (await import('./health.ts')).health,
   },

@@ -6,6 +6,7 @@
  * @packageDocumentation
  */
 import type { Account, DeliveryMode } from '../core/account.ts';
+import type { AdminSettings } from '../core/admin.ts';
 import type { AlertEvent } from '../core/alert.ts';
 import type { Client } from '../core/client.ts';
 import type { DurationMs } from '../core/clock.ts';
@@ -51,6 +52,8 @@ export interface Config {
   /** Absolute path of the file, or `environment`. */
   readonly source: string;
   readonly listeners: { readonly smtp: readonly SmtpListenerSettings[] };
+  /** Absent: no admin port. */
+  readonly admin?: AdminSettings;
   readonly state: StateSettings;
   /** Empty: `postern serve` starts the sandbox, and clients without an account use the account named {@link SANDBOX_ACCOUNT}. */
   readonly accounts: readonly Account[];

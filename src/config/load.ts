@@ -16,6 +16,7 @@ import { Findings } from './findings.ts';
 import { checkNotYet } from './not-yet.ts';
 import { EXCHANGE_LIMITS } from './presets.ts';
 import { type Resolved, resolveReferences } from './references.ts';
+import { buildAdmin } from './resolve-admin.ts';
 import { buildAlerts } from './resolve-alerts.ts';
 import { buildAccounts, checkFetchAccounts, openProviderBook } from './resolve-accounts.ts';
 import { buildClients } from './resolve-clients.ts';
@@ -97,12 +98,14 @@ async function assemble(
   const clients = buildClients(sections, accounts, findings);
   const alerts = buildAlerts(sections, findings);
   const smtp = await buildListeners(sections, largestMessage(accounts), files, findings);
+  const admin = await buildAdmin(sections, files, findings);
   const problems = findings.sorted(findings.problems, resolved.hidden);
   if (problems.length > 0) return { ok: false, source, problems, files: [...files.paths] };
   const { delivery, log } = sections;
   const config: Config = {
     source,
     listeners: { smtp },
+    ...(admin === undefined ? {} : { admin }),
     state,
     accounts,
     clients,

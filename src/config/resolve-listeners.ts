@@ -24,7 +24,7 @@ interface Pair {
 }
 
 /** `127.0.0.1:2525`, `[::1]:2525`. */
-const socketName = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+export const socketName = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
 
 /** @param defaultMaxSize - For listeners that do not say. */
 export async function buildListeners(
@@ -68,7 +68,12 @@ async function buildListener(
   };
 }
 
-async function readPair({ path, value }: Entry<ListenerInput>, files: ConfigFiles, findings: Findings): Promise<Pair | undefined> {
+/** The PEM texts of a listener with TLS. */
+export async function readPair(
+  { path, value }: Entry<Pick<ListenerInput, 'tls' | 'cert' | 'key'>>,
+  files: ConfigFiles,
+  findings: Findings,
+): Promise<Pair | undefined> {
   const { tls, cert, key } = value;
   if (tls === 'off') {
     if (cert !== undefined || key !== undefined) findings.notice([...path, 'tls'], 'is off: cert and key are not used');
@@ -106,9 +111,6 @@ function checkPorts(sections: Sections, findings: Findings): void {
 
 /** Off loopback everybody on the network may connect, so there must be something that tells who may submit. */
 function checkExposure(sections: Sections, findings: Findings): void {
-  if (sections.admin !== undefined && !isLoopbackHost(sections.admin.value.host) && sections.admin.value.password === undefined) {
-    findings.missing([...sections.admin.path, 'password'], 'the admin port is not on loopback');
-  }
   for (const { path, value } of [...sections.smtp, ...sections.imap, ...sections.pop3]) {
     if (isLoopbackHost(value.host)) continue;
     if (sections.clientCount === 0) {

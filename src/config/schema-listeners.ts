@@ -61,9 +61,21 @@ export const listenersSchema = z.strictObject({
 });
 
 export const adminSchema = z.strictObject({
-  host: host().prefault('127.0.0.1').describe('Address to listen on. Anything but loopback needs a password.'),
+  host: host().prefault('127.0.0.1').describe('Address to listen on. Anything but loopback needs a password, and should have `tls`.'),
   port: port().prefault(8025).describe('TCP port.'),
-  password: secret().describe('Asked for by the pages and the API.').optional(),
+  password: secret()
+    .describe('Asked for by the pages, the API and `/metrics`: Basic (any user name), Bearer, or signing in on the page.')
+    .optional(),
+  passwordHash: secret().describe('Instead of `password`: what `postern hash-password` prints.').optional(),
+  tls: z.enum(['off', 'implicit']).prefault('off').describe('`implicit`: HTTPS, with `cert` and `key`.'),
+  cert: path().describe('Certificate chain in a PEM file.').optional(),
+  key: path().describe('Private key of `cert` in a PEM file without a passphrase.').optional(),
+  hostnames: z
+    .array(host())
+    .describe(
+      'Names under which it may be reached, besides its addresses, `localhost` and the name of the machine. Requests for other names are refused (DNS rebinding).',
+    )
+    .optional(),
 });
 
 export type ListenerInput = z.output<typeof imapListenerSchema>;

@@ -107,7 +107,7 @@ export const logSchema = z.strictObject({
 
 export const configSchema = z.strictObject({
   listeners: listenersSchema.describe('Where applications connect to.').optional(),
-  admin: adminSchema.describe('Health, metrics, API and pages over HTTP. Not served in this version.').optional(),
+  admin: adminSchema.describe('Health, metrics and API over HTTP: docs/operations.md. Not opened if left out.').optional(),
   state: stateSchema.describe('What survives a restart.').optional(),
   providers: z
     .record(name(), providerSchema)

@@ -382,6 +382,17 @@ export const PROBLEMS = {
     heals: 'never',
     remedy: 'Correct the request; the cause names the part. postern help lists commands and options.',
   },
+  API_UNAUTHORIZED: {
+    summary: 'A request to the admin port came without the right password, or after too many wrong ones.',
+    heals: 'never',
+    remedy: 'Send admin.password: curl --user admin:PASSWORD, a header Authorization: Bearer PASSWORD, or sign in on the page.',
+  },
+  API_FORBIDDEN: {
+    summary: 'A request to the admin port came under a foreign name, or from a page of another origin, and was not served.',
+    heals: 'never',
+    remedy:
+      'Use the address of the admin port, or a name listed in admin.hostnames. A script of a page has to send X-CSRF-Token from /api/v1/session.',
+  },
   CONTROL_SOCKET_FAILED: {
     summary: 'The control socket could not be opened. Mail is relayed, but postern queue cannot be used while the relay runs.',
     heals: 'after-repair',

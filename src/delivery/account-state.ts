@@ -31,6 +31,8 @@ export interface TroubledState {
 
 export type AccountState = { readonly kind: 'open' } | TroubledState;
 
+export const isTroubled = (state: AccountState): state is TroubledState => state.kind !== 'open';
+
 export const OPEN: AccountState = { kind: 'open' };
 
 const FIRST_WAIT = seconds(5);

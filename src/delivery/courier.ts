@@ -6,6 +6,7 @@
 import { between, type DurationMs } from '../core/clock.ts';
 import type { Envelope } from '../core/envelope.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { MessageNames } from '../core/ports/log.ts';
 import type { RelayResult, Upstream, UpstreamStage } from '../core/ports/upstream.ts';
 import type { AccountRef } from './account-ref.ts';
 import type { AccountGate } from './account-gate.ts';
@@ -56,7 +57,7 @@ export class Courier {
     const began = clock.monotonic();
     const counted = pacer.count(this.#account.current, envelope.forwardPaths.length);
     try {
-      const result = await upstream.relay(this.#account.current, envelope, openContent, patience);
+      const result = await upstream.relay(this.#account.current, envelope, openContent, patience, namesOf(message));
       const judgement = judge(result, classify);
       counted.correct({ messages: wasSaid(result) ? 1 : 0, recipients: mayHaveGot(judgement) });
       this.#gate.learn(judgement.account, began);
@@ -67,6 +68,10 @@ export class Courier {
       throw error;
     }
   }
+}
+
+function namesOf({ queueId, client, origin }: LoggedMessage): MessageNames {
+  return { queueId, client, ...(origin?.sessionId === undefined ? {} : { sessionId: origin.sessionId }) };
 }
 
 const BEFORE_MAIL: ReadonlySet<UpstreamStage> = new Set(['wait', 'token', 'connect', 'greeting', 'ehlo', 'starttls', 'auth']);

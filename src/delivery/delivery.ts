@@ -22,6 +22,7 @@ import { DeadLetterWatch } from './dead-letter-watch.ts';
 import { DeliveryLog } from './delivery-log.ts';
 import { DirectDelivery } from './direct.ts';
 import type { Classify } from './outcome.ts';
+import type { PaceLeft } from './pace-windows.ts';
 import { Pacer } from './pacer.ts';
 import { Pauses } from './pauses.ts';
 import { Scheduler } from './scheduler.ts';
@@ -126,6 +127,11 @@ export class Delivery {
   /** Whether an account may submit now, and if not, why. Undefined for one that is not configured. */
   stateOf(account: AccountName): AccountState | undefined {
     return this.#scheduler.stateOf(account);
+  }
+
+  /** What an account may still submit without waiting. */
+  paceLeft(account: Account): PaceLeft {
+    return this.#pacer.left(account);
   }
 
   /**

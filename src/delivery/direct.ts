@@ -55,7 +55,11 @@ export class DirectDelivery implements Submission {
     const counted = await this.#atPace(account, patience);
     if (counted instanceof UpstreamError) return { reply: record.broken(counted) };
     try {
-      const begun = await upstream.begin(account, start.reversePath, start.parameters, patience);
+      const begun = await upstream.begin(account, start.reversePath, start.parameters, patience, {
+        queueId: start.queueId,
+        client: start.origin.client.name,
+        sessionId: start.origin.sessionId,
+      });
       if (begun.transaction === undefined) return { reply: record.refused('mail', begun.reply) };
       return { reply: presentable(begun.reply), transaction: new DirectTransaction(begun.transaction, record, counted) };
     } catch (error) {

@@ -15,6 +15,12 @@ export interface PaceLimits {
   readonly recipientsPerDay: number;
 }
 
+/** What an account may still submit: messages in this minute, recipients in these 24 hours. */
+export interface PaceLeft {
+  readonly messages: number;
+  readonly recipients: number;
+}
+
 /** The present on both clocks. */
 export interface PaceMoment {
   readonly steady: MonotonicMs;
@@ -43,6 +49,17 @@ export class PaceWindows {
     return milliseconds(Math.max(this.#minuteWait(limits.messagesPerMinute, now.steady), this.#dayWait(recipients, limits, now.calendar)));
   }
 
+  /** How much may go now without waiting. */
+  left({ messagesPerMinute, recipientsPerDay }: PaceLimits, now: PaceMoment): PaceLeft {
+    this.#forgetMinute(now.steady);
+    this.#forget(now.calendar);
+    const recipients = [...this.#buckets.values()].reduce((sum, count) => sum + count, 0);
+    return {
+      messages: Math.max(0, messagesPerMinute - this.#messages.length),
+      recipients: Math.max(0, recipientsPerDay - recipients),
+    };
+  }
+
   /** A message to that many recipients goes now. */
   add(recipients: number, now: PaceMoment): void {
     this.#messages.push(now.steady);
@@ -68,7 +85,7 @@ export class PaceWindows {
   }
 
   #minuteWait(limit: number, now: MonotonicMs): DurationMs {
-    while (this.#messages[0] !== undefined && between(this.#messages[0], now) >= MINUTE) this.#messages.shift();
+    this.#forgetMinute(now);
     const blocking = this.#messages[this.#messages.length - limit];
     return blocking === undefined ? NO_WAIT : between(now, plus(blocking, MINUTE));
   }
@@ -84,6 +101,10 @@ export class PaceWindows {
       if (excess <= 0) return between(now, endOf(from));
     }
     return NO_WAIT;
+  }
+
+  #forgetMinute(now: MonotonicMs): void {
+    while (this.#messages[0] !== undefined && between(this.#messages[0], now) >= MINUTE) this.#messages.shift();
   }
 
   #forget(now: EpochMs): void {

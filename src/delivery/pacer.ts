@@ -13,7 +13,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { PaceRecord, PaceStore } from '../core/ports/pace-store.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { Calendar } from './calendar.ts';
-import { type PaceMoment, PaceWindows } from './pace-windows.ts';
+import { type PaceLeft, type PaceMoment, PaceWindows } from './pace-windows.ts';
 
 /** What a pacer needs. */
 export interface PacerDependencies {
@@ -58,6 +58,11 @@ export class Pacer {
   /** How long until a message to that many recipients may go; 0 where it may now. */
   waitFor({ name, provider }: Account, recipients: number): DurationMs {
     return this.#windowsOf(name).waitFor(recipients, provider.limits, this.#now());
+  }
+
+  /** How much may go now without waiting. */
+  left({ name, provider }: Account): PaceLeft {
+    return this.#windowsOf(name).left(provider.limits, this.#now());
   }
 
   /** Count a message that goes now. */

@@ -6,6 +6,7 @@
  *
  * @packageDocumentation
  */
+import { cleanText } from '../core/reply.ts';
 
 /** A command, its verb in upper case. */
 export interface CommandLine {
@@ -37,4 +38,27 @@ export function parseCommandLine(octets: Buffer): ParsedLine {
 /** A web page can make a browser post SMTP commands to a port of this machine; its first line gives it away. */
 export function isHttpRequest(octets: Buffer): boolean {
   return /^[A-Z]{3,10} \S{1,2000} HTTP\/\d/.test(octets.toString('latin1'));
+}
+
+/** Verbs whose argument holds names and addresses, and never a password. */
+const SHOWN_WHOLE: ReadonlySet<string> = new Set(['HELO', 'EHLO', 'MAIL', 'RCPT']);
+const SHOWN_VERBS: ReadonlySet<string> = new Set(['STARTTLS', 'DATA', 'RSET', 'NOOP', 'HELP', 'VRFY', 'QUIT']);
+const MECHANISMS: ReadonlySet<string> = new Set(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER', 'CRAM-MD5', 'NTLM', 'GSSAPI', 'EXTERNAL']);
+
+/**
+ * A line as it may be shown in a trace.
+ *
+ * A client whose AUTH was refused may go on and send user name and password as if they were commands, so of what is no command of ours only the size is shown.
+ */
+export function shownCommand(octets: Buffer): string {
+  const line = parseCommandLine(octets);
+  if (line.kind === 'blank') return '[blank line]';
+  if (line.kind === 'command') {
+    const { verb, argument } = line;
+    if (SHOWN_WHOLE.has(verb)) return cleanText(argument === '' ? verb : `${verb} ${argument}`);
+    if (SHOWN_VERBS.has(verb)) return argument === '' ? verb : `${verb} [removed]`;
+    const [mechanism = '', ...rest] = argument.split(/[ \t]+/);
+    if (verb === 'AUTH' && MECHANISMS.has(mechanism.toUpperCase())) return `AUTH ${mechanism}${rest.length === 0 ? '' : ' [removed]'}`;
+  }
+  return `[${octets.length} octets that are no command]`;
 }

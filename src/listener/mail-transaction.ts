@@ -8,7 +8,7 @@
  * @packageDocumentation
  */
 import type { Client } from '../core/client.ts';
-import { seconds } from '../core/clock.ts';
+import { between, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { MailParameters } from '../core/envelope.ts';
 import { queueId, type QueueId, type SessionId } from '../core/ids.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
@@ -17,7 +17,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Random } from '../core/ports/random.ts';
 import type { Submission, SubmissionTransaction } from '../core/ports/submission.ts';
 import { problem } from '../core/problem.ts';
-import { isAccepted, type Reply, reply } from '../core/reply.ts';
+import { describeReply, isAccepted, type Reply, reply } from '../core/reply.ts';
 import { submissionProtocol } from '../message/fix-ups.ts';
 import { composeMessageId } from '../message/message-id.ts';
 import type { HeaderSection } from '../message/header-section.ts';
@@ -114,6 +114,10 @@ export class MailTransaction {
     this.#journal = journal;
   }
 
+  get queueId(): QueueId {
+    return this.#facts.id;
+  }
+
   /** Recipients accepted so far. */
   get forwardPathCount(): number {
     return this.#forwardPaths;
@@ -147,9 +151,23 @@ export class MailTransaction {
    * @returns The answer to end-of-data; undefined where the client has vanished before it.
    */
   async receive(content: ArrivingContent, onComplete: () => void): Promise<Reply | undefined> {
-    const notifying = new EndNotifier(content, onComplete);
+    const { clock } = this.#deps;
+    let completeAt: MonotonicMs | undefined;
+    const notifying = new EndNotifier(content, () => {
+      completeAt = clock.monotonic();
+      onComplete();
+    });
+    const answer = await this.#answer(notifying, content);
+    if (answer !== undefined) {
+      const waited = completeAt === undefined ? {} : { durationMs: between(completeAt, clock.monotonic()) };
+      this.#journal.debug('message-answered', 'the message was answered', { ...this.#fields, reply: describeReply(answer), ...waited });
+    }
+    return answer;
+  }
+
+  async #answer(source: AsyncIterable<Uint8Array>, content: ArrivingContent): Promise<Reply | undefined> {
     try {
-      const answer = await this.#submit(notifying);
+      const answer = await this.#submit(source);
       await content.drain();
       return answer;
     } catch (error) {

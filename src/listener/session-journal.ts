@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 import type { Client } from '../core/client.ts';
-import type { SessionId } from '../core/ids.ts';
+import type { QueueId, SessionId } from '../core/ids.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Problem } from '../core/problem.ts';
 import { cleanText, describeReply, type Reply } from '../core/reply.ts';
@@ -23,6 +23,8 @@ export class SessionJournal {
   readonly facts: SessionFacts;
   /** Set once the client is known. */
   client: Client | undefined;
+  /** Of the transaction that is open. */
+  queueId: QueueId | undefined;
 
   constructor(log: Log, facts: SessionFacts) {
     this.#log = log;
@@ -48,9 +50,20 @@ export class SessionJournal {
     this.#log.debug(this.#line(event, fields), message);
   }
 
+  /** A line of the dialogue: `C: …` or `S: …`. Nothing that may hold a password, and nothing of a message. */
+  trace(line: string): void {
+    this.#log.trace(this.#line('client-dialogue', {}), line);
+  }
+
   #line(event: string, fields: Partial<LogFields>): LogFields {
-    const { client } = this;
-    return { ...this.facts, ...(client === undefined ? {} : { client: client.name, account: client.account }), ...fields, event };
+    const { client, queueId } = this;
+    return {
+      ...this.facts,
+      ...(client === undefined ? {} : { client: client.name, account: client.account }),
+      ...(queueId === undefined ? {} : { queueId }),
+      ...fields,
+      event,
+    };
   }
 }
 

@@ -19,7 +19,7 @@ import { type Problem, problem } from '../core/problem.ts';
 import { describeReply, isAccepted, type Reply, reply } from '../core/reply.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { type AuthDependencies, AuthDialogue, type AuthOutcome } from './auth-dialogue.ts';
-import { type CommandLine, isHttpRequest, parseCommandLine } from './command-line.ts';
+import { type CommandLine, isHttpRequest, parseCommandLine, shownCommand } from './command-line.ts';
 import { ehloFeatures, mayAuthenticate, type SessionState } from './ehlo-features.ts';
 import { type MailTransaction, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
 import { RejectionCounter } from './rejection-counter.ts';
@@ -135,6 +135,7 @@ export class SmtpDialogue {
   }
 
   async #dispatch(octets: Buffer): Promise<void> {
+    this.#journal.trace(`C: ${this.#auth.isWaiting ? '[removed]' : shownCommand(octets)}`);
     if (this.#auth.isWaiting) return this.#conclude(await this.#auth.answer(octets.toString('latin1').trimEnd()));
     if (isHttpRequest(octets)) return this.#hangUp(reply(421, '4.7.0', 'This is not a web server'), 'an HTTP request came');
     const line = parseCommandLine(octets);
@@ -222,6 +223,7 @@ export class SmtpDialogue {
     if (begun.transaction === undefined) return this.#idleTalk(begun.reply);
     if (this.#isOver) return begun.transaction.abandon();
     this.#transaction = begun.transaction;
+    this.#journal.queueId = begun.transaction.queueId;
     this.#transactionTimer = this.#deps.clock.startTimer(TRANSACTION_LIMIT, () => this.#transactionExpired(), { isBackground: true });
     this.#answer(begun.reply);
   }
@@ -256,7 +258,10 @@ export class SmtpDialogue {
 
   /** Runs beside the commands; none comes until `endContent`. */
   async #receive(transaction: MailTransaction, content: ArrivingContent): Promise<void> {
-    const answer = await transaction.receive(content, () => this.#transactionTimer?.cancel());
+    const answer = await transaction.receive(content, () => {
+      this.#transactionTimer?.cancel();
+      this.#journal.trace('C: [content] .');
+    });
     this.#isReceiving = false;
     if (answer !== undefined && this.#wire.isPeerGone) transaction.noteUndelivered(answer);
     this.#endTransaction();
@@ -350,6 +355,7 @@ export class SmtpDialogue {
     this.#transactionTimer?.cancel();
     if (!this.#isReceiving) this.#transaction?.abandon();
     this.#transaction = undefined;
+    this.#journal.queueId = undefined;
   }
 
   get #sessionState(): SessionState {

@@ -39,6 +39,20 @@ export class SmtpListener {
     this.#engine = new ListenerEngine({ ...deps, settings, passwords: new PasswordCheck(deps) });
   }
 
+  /** How log lines and metrics call it. */
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  /** Sessions that are open. */
+  get sessionCount(): number {
+    return [...this.#engine.sessions()].length;
+  }
+
+  get isOpen(): boolean {
+    return this.#engine.server.listening;
+  }
+
   /** @throws ProblemError `LISTENER_FAILED` */
   async open(): Promise<{ readonly host: string; readonly port: number }> {
     const { host, port, name } = this.#settings;

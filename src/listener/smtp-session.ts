@@ -18,7 +18,7 @@ import { sessionId } from '../core/ids.ts';
 import { parseIpAddress } from '../core/ip-network.ts';
 import type { Log } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
-import { cleanText, formatReply, type Reply, reply } from '../core/reply.ts';
+import { cleanText, describeReply, formatReply, type Reply, reply } from '../core/reply.ts';
 import { ArrivingContent } from './arriving-content.ts';
 import { CommandStream } from './command-stream.ts';
 import { IdleWatch } from './idle-watch.ts';
@@ -165,6 +165,7 @@ export class SmtpSession extends SMTPConnection {
   #write(answer: Reply): void {
     if (this._upgrading || !this._socket.writable) return;
     // RFC 5321 §4.2: printable ASCII. Our own replies and the delivery's are clean; a defect must not become a second reply.
+    this.#journal.trace(`S: ${describeReply(answer)}`);
     const text = answer.text.length === 0 ? [''] : answer.text.map((line) => cleanText(line).replace(/[^\u0020-\u007e]/g, '?'));
     this._socket.write(`${formatReply({ ...answer, text }).join('\r\n')}\r\n`);
   }

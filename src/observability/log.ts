@@ -5,6 +5,7 @@
  */
 import { type Level, pino } from 'pino';
 import type { Log, LogFields } from '../core/ports/log.ts';
+import { lineFields } from './log-fields.ts';
 import { prettyLine } from './pretty.ts';
 import type { Scrubber } from './scrubber.ts';
 
@@ -66,20 +67,4 @@ export function createLog(initial: LogSettings, scrubber: Scrubber, sink: LineSi
       logger.level = changed.level;
     },
   };
-}
-
-/** A problem becomes four flat fields, so that `jq .remedy` works; an error its name, message and code. */
-function lineFields({ problem, error, durationMs, ...fields }: LogFields): Record<string, unknown> {
-  const line: Record<string, unknown> = { ...fields };
-  if (durationMs !== undefined) line['durationMs'] = Math.round(durationMs);
-  if (problem !== undefined)
-    Object.assign(line, { problem: problem.code, cause: problem.cause, heals: problem.heals, remedy: problem.remedy });
-  if (error !== undefined) line['error'] = describeError(error);
-  return line;
-}
-
-function describeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  return { name: error.name, message: error.message, ...code, stack: error.stack };
 }

@@ -11,13 +11,14 @@ import { type Account, usesTokens } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Timer } from '../core/ports/clock.ts';
+import type { MessageNames } from '../core/ports/log.ts';
 import { type RelayResult, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
 import { ConnectionPlaces } from './connection-places.ts';
 import { noConnectionFree } from './failures.ts';
 import { classifyReply } from './reply-table.ts';
 import { type SignedInSession, type SignInDependencies, signIn } from './sign-in.ts';
-import type { SmtpSession } from './smtp-session.ts';
+import type { DialogueSubject, SmtpSession } from './smtp-session.ts';
 import { Transaction } from './transaction.ts';
 import { WholeMessage } from './whole-message.ts';
 
@@ -33,6 +34,7 @@ export interface WarmthOptions {
 
 /** A session with its record. */
 interface Warm extends SignedInSession {
+  readonly subject: DialogueSubject;
   messages: number;
   idleTimer: Timer | undefined;
 }
@@ -77,8 +79,8 @@ export class AccountSessions {
   }
 
   /** See `Upstream.begin`. */
-  async begin(reversePath: ReversePath, parameters: MailParameters, patience: DurationMs) {
-    const { session, reply } = await this.#start(patience, (on) => ({ mail: on.mail(reversePath, parameters) }));
+  async begin(reversePath: ReversePath, parameters: MailParameters, patience: DurationMs, about?: MessageNames) {
+    const { session, reply } = await this.#start(patience, about, (on) => ({ mail: on.mail(reversePath, parameters) }));
     if (!isAccepted(reply)) {
       this.#noteReply('mail', reply);
       this.#giveBack(session);
@@ -93,9 +95,14 @@ export class AccountSessions {
   }
 
   /** See `Upstream.relay`; failures before MAIL has been answered are thrown. */
-  async relay(envelope: Envelope, openContent: () => AsyncIterable<Uint8Array>, patience: DurationMs): Promise<RelayResult> {
+  async relay(
+    envelope: Envelope,
+    openContent: () => AsyncIterable<Uint8Array>,
+    patience: DurationMs,
+    about?: MessageNames,
+  ): Promise<RelayResult> {
     const noteReply = (stage: UpstreamStage, answer: Reply): void => this.#noteReply(stage, answer);
-    const { session, said, reply } = await this.#start(patience, (on) => new WholeMessage(on, envelope, noteReply));
+    const { session, said, reply } = await this.#start(patience, about, (on) => new WholeMessage(on, envelope, noteReply));
     session.messages += 1;
     const { upstream, offersDsn: isDsnPassedOn } = session.session;
     try {
@@ -106,12 +113,16 @@ export class AccountSessions {
   }
 
   /** Take a place, and say MAIL and perhaps more on its session, or on a new one. */
-  async #start<Said extends SaidMail>(patience: DurationMs, say: (session: SmtpSession) => Said): Promise<Started<Said>> {
+  async #start<Said extends SaidMail>(
+    patience: DurationMs,
+    about: MessageNames | undefined,
+    say: (session: SmtpSession) => Said,
+  ): Promise<Started<Said>> {
     const place = await this.#places.take(patience, () => this.#impatience(patience));
     const warm = this.#wake(place.idle);
-    const begun = warm === undefined ? undefined : await this.#tryWarm(warm, say);
+    const begun = warm === undefined ? undefined : await this.#tryWarm(warm, about, say);
     // A place whose session has ended, or that never had one, gets a new session.
-    return begun ?? this.#startFresh(place.idle, say);
+    return begun ?? this.#startFresh(place.idle, about, say);
   }
 
   /** The idle session of a place, if it is good for another message. */
@@ -122,7 +133,12 @@ export class AccountSessions {
   }
 
   /** MAIL on a session that was idle. Undefined where it was dead, or had lost its sign-in. */
-  async #tryWarm<Said extends SaidMail>(warm: Warm, say: (session: SmtpSession) => Said): Promise<Started<Said> | undefined> {
+  async #tryWarm<Said extends SaidMail>(
+    warm: Warm,
+    about: MessageNames | undefined,
+    say: (session: SmtpSession) => Said,
+  ): Promise<Started<Said> | undefined> {
+    warm.subject.about = about;
     try {
       const said = say(warm.session);
       const reply = await said.mail;
@@ -144,11 +160,16 @@ export class AccountSessions {
   }
 
   /** A new session in a place that is held already. */
-  async #startFresh<Said extends SaidMail>(old: Warm | undefined, say: (session: SmtpSession) => Said): Promise<Started<Said>> {
+  async #startFresh<Said extends SaidMail>(
+    old: Warm | undefined,
+    about: MessageNames | undefined,
+    say: (session: SmtpSession) => Said,
+  ): Promise<Started<Said>> {
+    const subject: DialogueSubject = { about };
     let session: Warm | undefined;
     try {
       if (old !== undefined) await old.session.quit();
-      session = { ...(await signIn(this.#account, this.#deps)), messages: 0, idleTimer: undefined };
+      session = { ...(await signIn(this.#account, { ...this.#deps, subject })), subject, messages: 0, idleTimer: undefined };
       this.#watch(session);
       const said = say(session.session);
       const reply = await said.mail;
@@ -164,6 +185,7 @@ export class AccountSessions {
 
   /** A transaction is over, in whatever way. */
   #giveBack(warm: Warm): void {
+    warm.subject.about = undefined;
     const { idle, messages } = this.#options;
     const isSpent = warm.messages >= messages || this.#isStale(warm) || !warm.session.isOpen;
     if (isSpent || this.#isClosing || this.#places.isOverfull) {

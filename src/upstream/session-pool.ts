@@ -14,7 +14,7 @@ import type { Account, AccountName } from '../core/account.ts';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Log } from '../core/ports/log.ts';
+import type { Log, MessageNames } from '../core/ports/log.ts';
 import type { TokenSource } from '../core/ports/token-source.ts';
 import { type RelayResult, type Upstream, UpstreamError, type UpstreamTransaction } from '../core/ports/upstream.ts';
 import type { Reply } from '../core/reply.ts';
@@ -63,9 +63,10 @@ export class SessionPool implements Upstream {
     reversePath: ReversePath,
     parameters: MailParameters,
     patience: DurationMs,
+    about?: MessageNames,
   ): Promise<{ readonly reply: Reply; readonly transaction?: UpstreamTransaction }> {
     if (this.#isClosing) throw noConnectionFree('Postern is stopping');
-    return this.#sessionsOf(account).begin(reversePath, parameters, patience);
+    return this.#sessionsOf(account).begin(reversePath, parameters, patience, about);
   }
 
   async relay(
@@ -73,10 +74,11 @@ export class SessionPool implements Upstream {
     envelope: Envelope,
     openContent: () => AsyncIterable<Uint8Array>,
     patience: DurationMs,
+    about?: MessageNames,
   ): Promise<RelayResult> {
     try {
       if (this.#isClosing) throw noConnectionFree('Postern is stopping');
-      return await this.#sessionsOf(account).relay(envelope, openContent, patience);
+      return await this.#sessionsOf(account).relay(envelope, openContent, patience, about);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       return { answers: envelope.forwardPaths.map(() => undefined), failure: error, isDsnPassedOn: false };

@@ -18,7 +18,7 @@ import type { AccountName, Endpoint } from '../core/account.ts';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
 import type { ForwardPath, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Log } from '../core/ports/log.ts';
+import type { Log, MessageNames } from '../core/ports/log.ts';
 import type { UpstreamError, UpstreamStage } from '../core/ports/upstream.ts';
 import { problem } from '../core/problem.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
@@ -70,6 +70,13 @@ export interface SessionOptions {
   readonly log: Log;
   /** Cuts the session off, whatever it is doing. */
   readonly signal?: AbortSignal | undefined;
+  /** Looked at for each line of the dialogue. */
+  readonly subject?: DialogueSubject;
+}
+
+/** What a session is doing at the moment, for the lines of its dialogue. */
+export interface DialogueSubject {
+  about: MessageNames | undefined;
 }
 
 /**
@@ -78,14 +85,15 @@ export interface SessionOptions {
  * @throws UpstreamError; the connection is gone then.
  */
 export async function openSession(options: SessionOptions): Promise<SmtpSession> {
-  const { endpoint, ca, account, deadlines, dial, clock, log, signal } = options;
+  const { endpoint, ca, account, deadlines, dial, clock, log, signal, subject } = options;
   const { host, port } = endpoint;
   const upstream = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
   const tls = endpoint.tls === 'implicit' ? 'implicit' : 'none';
   const socket = await dial({ host, port, tls, ca, deadline: deadlines.connect, clock, signal }).catch((error: unknown) => {
     throw error instanceof DialError ? notConnected(error, 'connect') : error;
   });
-  const trace = (stage: UpstreamStage, line: string): void => log.trace({ event: 'upstream-dialogue', account, upstream, stage }, line);
+  const trace = (stage: UpstreamStage, line: string): void =>
+    log.trace({ event: 'upstream-dialogue', account, upstream, stage, ...subject?.about }, line);
   const session = new SmtpSession(new Dialogue(socket, upstream, clock, trace), options);
   const cut = (): void => session.cut();
   signal?.addEventListener('abort', cut);

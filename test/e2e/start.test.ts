@@ -9,12 +9,12 @@ import { projectRoot, RunningProcess } from '../support/process.ts';
 let folder: string;
 let relay: RunningProcess;
 
-/** The shipped file, but for the port, which may be taken on this machine. */
+/** The shipped file, but for the ports, which may be taken on this machine. */
 async function shippedConfig(): Promise<string> {
   const text = readFileSync(join(projectRoot, 'config/postern.yaml'), 'utf8');
   expect(text).toContain('2525');
   const file = join(folder, 'postern.yaml');
-  writeFileSync(file, text.replaceAll('2525', String(await freePort())));
+  writeFileSync(file, text.replaceAll('2525', String(await freePort())).replaceAll('8025', String(await freePort())));
   return file;
 }
 

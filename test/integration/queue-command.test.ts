@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { spoolDirectory } from '../../src/app/open-spool.ts';
+import { queueRoutes } from '../../src/admin/queue-routes.ts';
+import { SpoolQueue } from '../../src/admin/spool-queue.ts';
 import { openControlServer } from '../../src/app/queue-access.ts';
 import { seconds } from '../../src/core/clock.ts';
 import type { Spool } from '../../src/core/ports/spool.ts';
@@ -61,7 +63,7 @@ async function siteWithMail(isServed: boolean): Promise<{ site: Site; spool: Spo
   const spool = await openSpool(systemFiles, { dir: spoolDirectory(settingsOf(site)), clock: systemClock, log, segmentSize: 1024 * 1024 });
   await fill(spool);
   if (isServed) {
-    const server = await openControlServer(settingsOf(site), spool, log);
+    const server = await openControlServer(settingsOf(site), queueRoutes(new SpoolQueue({ spool, clock: systemClock, log })), log);
     if (server === undefined) throw new Error(JSON.stringify(log.lines));
     ends.push(async () => {
       await server.close(seconds(5));

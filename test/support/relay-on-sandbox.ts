@@ -42,6 +42,7 @@ interface RelayChanges {
   readonly auth?: object;
   readonly smtp?: object;
   readonly alerts?: readonly object[];
+  readonly admin?: object;
   /** Mode of the account; `direct` unless told. */
   readonly mode?: 'auto' | 'direct' | 'queue';
   readonly delivery?: object;
@@ -99,6 +100,7 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
       { name: 'scanners', networks: ['127.0.0.3/32'], account: 'billing', onOtherSender: 'rewrite' },
     ],
     ...(changes.alerts === undefined ? {} : { alerts: changes.alerts }),
+    ...(changes.admin === undefined ? {} : { admin: changes.admin }),
     ...(changes.delivery === undefined ? {} : { delivery: changes.delivery }),
   });
   const scrubber = new Scrubber();

@@ -55,6 +55,9 @@ export interface LogFields {
   readonly error?: unknown;
 }
 
+/** The message that something is done for, where that is known. */
+export type MessageNames = Pick<LogFields, 'queueId' | 'client' | 'sessionId'>;
+
 /** A log. */
 export interface Log {
   /** Something failed and somebody must act. */

@@ -67,6 +67,8 @@ export interface QueueListing {
   readonly matching: number;
   /** In the order in which they were accepted; fewer than asked for where they have very many recipients. */
   readonly items: readonly QueueItem[];
+  /** Where there are more: what to give as `after` to have those that follow. */
+  readonly next?: string;
 }
 
 /** `release` takes a hold away and leaves the time of the next attempt; `retry` makes it now. */
@@ -91,8 +93,9 @@ export interface QueueControl {
    * Entries, oldest first.
    *
    * @param limit - At most {@link MOST_LISTED}.
+   * @param after - {@link QueueListing.next} of the listing before. Holds good when the entry that it names is gone.
    */
-  list(filter: QueueFilter, limit: number): Promise<QueueListing>;
+  list(filter: QueueFilter, limit: number, after?: string): Promise<QueueListing>;
 
   /** @throws ProblemError `SPOOL_ENTRY_UNKNOWN` */
   show(queueId: string): Promise<QueueItemInFull>;

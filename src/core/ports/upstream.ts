@@ -10,6 +10,7 @@ import type { DurationMs } from '../clock.ts';
 import type { Envelope, ForwardPath, MailParameters, ReversePath } from '../envelope.ts';
 import { type Problem, ProblemError } from '../problem.ts';
 import type { Reply } from '../reply.ts';
+import type { MessageNames } from './log.ts';
 
 /** How far a session had come. Before `content` nothing can have been delivered; at `final-reply` the message may have been. */
 export type UpstreamStage =
@@ -72,9 +73,16 @@ export interface Upstream {
    *
    * @param openContent - Called at most once, and only when the upstream waits for content of an accepted recipient. Content in wire form.
    * @param patience - How long to wait for one of the account's connections; then the failure is at stage `wait`.
+   * @param about - For the lines of the dialogue in the log.
    * @throws Whatever the content throws, after the connection has been cut without a dot. Failures of the session are values.
    */
-  relay(account: Account, envelope: Envelope, openContent: () => AsyncIterable<Uint8Array>, patience: DurationMs): Promise<RelayResult>;
+  relay(
+    account: Account,
+    envelope: Envelope,
+    openContent: () => AsyncIterable<Uint8Array>,
+    patience: DurationMs,
+    about?: MessageNames,
+  ): Promise<RelayResult>;
 
   /**
    * Take a signed-in session of the account, warm where one is idle, and start a transaction on it. Waits for one of the account's
@@ -82,6 +90,7 @@ export interface Upstream {
    *
    * @returns The upstream's reply to MAIL. With 2yz the transaction is open and must be ended by `submitContent` or `abandon`; else the
    * session has already been given back.
+   * @param about - For the lines of the dialogue in the log.
    * @throws UpstreamError
    */
   begin(
@@ -89,6 +98,7 @@ export interface Upstream {
     reversePath: ReversePath,
     parameters: MailParameters,
     patience: DurationMs,
+    about?: MessageNames,
   ): Promise<{ readonly reply: Reply; readonly transaction?: UpstreamTransaction }>;
 }
 

@@ -27,6 +27,7 @@ const TOLD_MORE_THAN_ONCE = new Set([
   'tab indentation',
   'TLS with a certificate that is not there',
   'TLS without a certificate',
+  'admin with TLS and no certificate',
   'providers in a circle',
 ]);
 

@@ -181,6 +181,27 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
     path: 'admin.password',
     message: 'is missing',
   },
+  {
+    name: 'admin with a hash that is none',
+    yaml: 'admin:\n  passwordHash: hunter2\n',
+    line: 2,
+    path: 'admin.passwordHash',
+    message: 'hash-password',
+  },
+  {
+    name: 'admin with password and hash',
+    yaml: `admin:\n  password: one-password\n  passwordHash: $scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}\n`,
+    line: 3,
+    path: 'admin.passwordHash',
+    message: 'keep one of the two',
+  },
+  {
+    name: 'admin with TLS and no certificate',
+    yaml: 'admin:\n  tls: implicit\n  key: k.pem\n',
+    line: 1,
+    path: 'admin.cert',
+    message: 'needs cert and key',
+  },
   // Clients.
   { name: 'a client that is nobody', yaml: 'clients:\n  - name: a\n', line: 2, path: 'clients[0]', message: 'needs a username' },
   {

@@ -259,12 +259,28 @@ describe('TLS files', () => {
 describe('notices', () => {
   it('tell what this version does not serve', async () => {
     const yaml = `${GOOD_ACCOUNT.replace('clientId:', 'refreshToken: seed-of-the-line\n      clientId:')}${GOOD_CLIENT}listeners: { imap: [{}], pop3: [{}] }
-admin: {}
 fetch: [{ account: main, to: { maildir: ./mail } }]
 `;
     const result = await folder.load(yaml);
-    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap', 'listeners.pop3', 'admin', 'fetch']);
+    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap', 'listeners.pop3', 'fetch']);
     expect(configOf(result).listeners.smtp).toEqual([]);
+  });
+
+  it('tell of an admin port on the network without TLS, and of a password that can be guessed', async () => {
+    const result = await folder.load(`${GOOD_CLIENT}admin: { host: 0.0.0.0, password: short }\n`);
+    expect(noticesOf(result)).toMatchObject([
+      { path: 'admin.tls', message: expect.stringContaining('clear text') },
+      { path: 'admin.password', message: expect.stringContaining('guessed') },
+    ]);
+    expect(configOf(result).admin).toMatchObject({ host: '0.0.0.0', port: 8025, secret: { kind: 'password', password: 'short' } });
+  });
+
+  it('have nothing to say about an admin port on loopback', async () => {
+    const result = await folder.load(`${GOOD_CLIENT}admin: { hostnames: [Relay.Example.com] }\n`);
+    expect(noticesOf(result)).toEqual([]);
+    expect(configOf(result).admin).toMatchObject({ host: '127.0.0.1', port: 8025, tls: 'off' });
+    expect(configOf(result).admin?.hostnames).toContain('relay.example.com');
+    expect(configOf(result).admin?.secret).toBeUndefined();
   });
 
   it('tell of a listener on the network that only this machine may use, and of passwords there', async () => {

@@ -1,0 +1,18 @@
+/** docs/openapi.json: the description of the API on the admin port. */
+import { Doorkeeper } from '../src/admin/doorkeeper.ts';
+import { describeApi } from '../src/admin/openapi.ts';
+import { sessionRoutes } from '../src/admin/session-routes.ts';
+import { apiRoutes } from '../src/app/doors.ts';
+import { createLog } from '../src/observability/log.ts';
+import { Scrubber } from '../src/observability/scrubber.ts';
+import { systemClock } from '../src/platform/system-clock.ts';
+
+/** Routes that are described are never run. */
+const unused = {} as never;
+
+/** The document as a text, the same for each build. */
+export function renderApiDescription(): string {
+  const log = createLog({ level: 'error', format: 'json' }, new Scrubber(), { write: () => undefined });
+  const doorkeeper = new Doorkeeper({ secret: undefined, hostnames: [], isTls: false, clock: systemClock, log });
+  return `${JSON.stringify(describeApi([...apiRoutes(unused), ...sessionRoutes(doorkeeper)], 'v1'), undefined, 2)}\n`;
+}

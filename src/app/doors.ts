@@ -1,0 +1,80 @@
+/**
+ * How operators reach a relay that runs: the control socket for commands, and the admin port where one is configured. Both have the same routes.
+ *
+ * @packageDocumentation
+ */
+import { AdminServer } from '../admin/admin-server.ts';
+import type { DocumentedRoute, Route } from '../admin/api.ts';
+import type { ControlServer } from '../admin/control-server.ts';
+import { Doorkeeper } from '../admin/doorkeeper.ts';
+import { descriptionRoute } from '../admin/openapi.ts';
+import { queueRoutes } from '../admin/queue-routes.ts';
+import { healthRoutes, metricsRoute, relayRoutes } from '../admin/relay-routes.ts';
+import { sessionRoutes } from '../admin/session-routes.ts';
+import { SpoolQueue } from '../admin/spool-queue.ts';
+import { traceRoutes } from '../admin/trace-routes.ts';
+import type { Config } from '../config/config.ts';
+import type { DurationMs } from '../core/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { QueueControl } from '../core/ports/queue-control.ts';
+import type { RelayView } from '../core/ports/relay-view.ts';
+import type { Spool } from '../core/ports/spool.ts';
+import type { Traces } from '../core/ports/traces.ts';
+import { VERSION } from '../core/version.ts';
+import { systemClock } from '../platform/system-clock.ts';
+import { openControlServer } from './queue-access.ts';
+
+/** What operators are let at. */
+export interface DoorParts {
+  readonly spool: Spool;
+  readonly view: RelayView;
+  readonly traces: Traces;
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  readonly log: Log;
+}
+
+/** What the operations of the API are done with. */
+export interface ApiParts {
+  readonly queue: QueueControl;
+  readonly view: RelayView;
+  readonly traces: Traces;
+}
+
+/** All operations of the API that both doors have. */
+export function apiRoutes({ queue, view, traces }: ApiParts): readonly DocumentedRoute[] {
+  return [...relayRoutes(view), ...queueRoutes(queue), ...traceRoutes(traces)];
+}
+
+export class Doors {
+  readonly #config: Pick<Config, 'state'>;
+  readonly #log: Log;
+  readonly #controlRoutes: readonly Route[];
+  readonly #admin: AdminServer | undefined;
+  #control: ControlServer | undefined;
+
+  /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
+  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, view, traces, metrics, log }: DoorParts) {
+    const { admin: settings } = config;
+    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: systemClock, log }), view, traces });
+    const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
+    this.#config = config;
+    this.#log = log;
+    this.#controlRoutes = [...common, descriptionRoute(operations, VERSION)];
+    if (settings === undefined) return;
+    const { secret, hostnames, tls } = settings;
+    const door = new Doorkeeper({ secret, hostnames, isTls: tls !== 'off', clock: systemClock, log });
+    const session = sessionRoutes(door);
+    const routes = [...common, ...session, descriptionRoute([...operations, ...session], VERSION)];
+    this.#admin = new AdminServer({ settings, routes, door, clock: systemClock, log });
+  }
+
+  /** @throws ProblemError `LISTENER_FAILED`: the admin port. Without the control socket a relay goes on. */
+  async open(): Promise<void> {
+    this.#control = await openControlServer(this.#config, this.#controlRoutes, this.#log);
+    await this.#admin?.open();
+  }
+
+  async close(grace: DurationMs): Promise<void> {
+    await Promise.all([this.#control?.close(grace), this.#admin?.close(grace)]);
+  }
+}

@@ -165,7 +165,7 @@ class SectionParser {
       if (parsed.success) return { path, value: parsed.data };
       const bad = parsed.error.issues.flatMap((issue) => {
         const place = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
-        return 'keys' in issue && Array.isArray(issue.keys) ? issue.keys.map((key) => [...place, String(key)]) : [place];
+        return 'keys' in issue ? issue.keys.map((key) => [...place, key]) : [place];
       });
       for (const place of bad) if (!leaveOut(value, place, mayLeaveOut)) return undefined;
     }

@@ -148,7 +148,7 @@ describe('a seed that changes and comes back', () => {
     stage.endpoint.next(refusedWith('invalid_grant', 9002313));
     await stage.problem();
     old.answer(grantedTokens({ refreshToken: 'rotated-twice' }));
-    await expect(waiting).rejects.toThrow();
+    await expect(waiting).rejects.toThrow('TOKEN_');
     expect(newestStored(stage)).toBe('rotated-twice');
     stage.manager.updateAccounts([oldSeed]);
     await stage.token();

@@ -170,6 +170,24 @@ describe('a seed that changes and comes back', () => {
     expect(newestStored(stage)).toBe('rotated-twice');
   });
 
+  it('while neither could be saved: a late rotation of the old line does not push out that of the new one', async () => {
+    const stage = new ManagerStage();
+    const old = stage.endpoint.hold();
+    const waiting = stage.token().catch(() => undefined);
+    await stage.clock.advance(seconds(1));
+    stage.store.isSaveBroken = true;
+    stage.manager.updateAccounts([newSeed]);
+    stage.endpoint.next(grantedTokens({ accessToken: 'of-new-seed', refreshToken: 'rotated-new' }));
+    await stage.problem();
+    old.answer(grantedTokens({ refreshToken: 'rotated-old' }));
+    await waiting;
+    stage.store.isSaveBroken = false;
+    await stage.clock.advance(minutes(1));
+    expect((await stage.token()).value).toBe('of-new-seed');
+    expect(newestStored(stage)).toBe('rotated-new');
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'new-seed']);
+  });
+
   it('removed and put back during a refresh of what is stored: nothing is sent twice, and the rotation is kept', async () => {
     const stage = await rotated();
     stage.manager.updateAccounts([noSeed]);

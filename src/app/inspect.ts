@@ -86,7 +86,10 @@ function inspectPort({ name, host, port }: SmtpListenerSettings): Promise<Config
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', (error) => {
-      const reason = codeOf(error) === 'EADDRINUSE' ? 'is in use (ss -ltnp shows by which program)' : `cannot be opened (${codeOf(error)})`;
+      const reason =
+        codeOf(error) === 'EADDRINUSE'
+          ? 'is in use: by Postern itself where it runs already, else ss -ltnp shows by which program'
+          : `cannot be opened (${codeOf(error)})`;
       resolve([{ path: 'listeners.smtp', message: `${name} ${reason}` }]);
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve([])));

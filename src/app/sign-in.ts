@@ -57,7 +57,10 @@ function run(account: SignInAccount, choice: SignInChoice, audience: SignInAudie
   if (choice.way === 'device') return signInByDevice(account, (prompt) => audience.device(prompt), deps);
   const redirectUri = choice.redirectUri ?? account.provider.redirectUri ?? DEFAULT_REDIRECT_URI;
   const redirect = parseRedirectUri(redirectUri);
-  if (redirect === undefined) throw unavailable(`${redirectUri} cannot be a redirect URI`);
+  if (redirect === undefined) {
+    const remedy = `Give an absolute address without # or blanks, as registered with the provider: ${DEFAULT_REDIRECT_URI} (--redirect-uri, or redirectUri of the provider).`;
+    throw unavailable(`${redirectUri} cannot be a redirect URI`, remedy);
+  }
   // Where we cannot listen, only the person can bring the answer back.
   if (choice.way === 'browser' && redirect.kind === 'loopback') {
     return signInByBrowser(account, { redirect, show: (url) => audience.browser(url) }, deps);

@@ -23,16 +23,20 @@ export const login: Command = {
     const redirectUri = invocation.options['redirect-uri'];
     const choice = { way, ...(typeof redirectUri === 'string' ? { redirectUri } : {}) };
     const person = new Person(account, invocation);
-    return reportingProblems(invocation.isJson, async () => {
-      try {
-        const signedIn = await signIn(loaded.config, account, choice, person);
-        if (invocation.isJson) printJson({ ok: true, account: account.name, ...asObject(withIsoTimes(signedIn)) });
-        else process.stdout.write(describeSuccess(account, signedIn.user));
-        return EXIT.ok;
-      } finally {
-        person.leave();
-      }
-    });
+    return reportingProblems(
+      invocation.isJson,
+      async () => {
+        try {
+          const signedIn = await signIn(loaded.config, account, choice, person);
+          if (invocation.isJson) printJson({ ok: true, account: account.name, ...asObject(withIsoTimes(signedIn)) });
+          else process.stdout.write(describeSuccess(account, signedIn.user));
+          return EXIT.ok;
+        } finally {
+          person.leave();
+        }
+      },
+      account,
+    );
   },
 };
 

@@ -13,9 +13,9 @@ import { printable, table } from './table.ts';
 
 const HEADINGS = ['ID', 'AGE', 'SIZE', 'ACCOUNT', 'TRIES', 'NEXT', 'FROM', 'TO', 'LAST'];
 
-/** One line for each message, oldest first. */
-export function listingText({ matching, items }: QueueListing, now: EpochMs): string {
-  if (items.length === 0) return 'No message in the queue matches.\n';
+/** One line for each message, oldest first. @param isFiltered - Some messages may have been left out. */
+export function listingText({ matching, items }: QueueListing, now: EpochMs, isFiltered: boolean): string {
+  if (items.length === 0) return isFiltered ? 'No message in the queue matches.\n' : 'The queue is empty.\n';
   const rest = matching - items.length;
   const more = rest === 0 ? '' : `… and ${rest} more: --limit N shows more of them\n`;
   return `${table([HEADINGS, ...items.map((item) => lineOf(item, now))])}${more}`;

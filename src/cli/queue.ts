@@ -35,7 +35,7 @@ async function execute(request: Exclude<QueueRequest, { kind: 'mistake' }>, open
   switch (request.kind) {
     case 'list': {
       const listing = await opened.queue.list(request.filter, request.limit);
-      print(isJson, listing, () => listingText(listing, systemClock.now()));
+      print(isJson, listing, () => listingText(listing, systemClock.now(), Object.keys(request.filter).length > 0));
       return EXIT.ok;
     }
     case 'show': {

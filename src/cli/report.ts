@@ -3,23 +3,27 @@
  *
  * @packageDocumentation
  */
+import type { Account } from '../core/account.ts';
 import { type EpochMs, minutes } from '../core/clock.ts';
 import { type Problem, ProblemError } from '../core/problem.ts';
+import { withNames } from '../core/remedy-names.ts';
 import { EXIT } from './command.ts';
 import { printJson } from './load.ts';
 
 /**
  * Run what may meet a problem of the catalogue; anything else is a defect and goes on.
  *
+ * @param account - Whose names stand in the remedy, so that a command in it can be copied.
  * @returns The exit code.
  */
-export async function reportingProblems(isJson: boolean, action: () => Promise<number>): Promise<number> {
+export async function reportingProblems(isJson: boolean, action: () => Promise<number>, account?: Account): Promise<number> {
   try {
     return await action();
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
-    if (isJson) printJson({ ok: false, problem: error.problem });
-    else process.stderr.write(describeProblem(error.problem));
+    const what = account === undefined ? error.problem : withNames(error.problem, account);
+    if (isJson) printJson({ ok: false, problem: what });
+    else process.stderr.write(describeProblem(what));
     return EXIT.problem;
   }
 }

@@ -142,7 +142,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
 }
 
 function usageError(what: string): number {
-  process.stderr.write(`postern: ${what}\n\n${usage()}`);
+  process.stderr.write(`postern: ${what}\nAll commands and their options: postern help\n`);
   return EXIT.usage;
 }
 

@@ -31,7 +31,7 @@ export const token: Command = {
     if ('exitCode' in loaded) return loaded.exitCode;
     const [account] = chooseAccounts(loaded.config, accountName) ?? [];
     if (account === undefined) return EXIT.usage;
-    return reportingProblems(invocation.isJson, () => verb(loaded.config, account, invocation.isJson));
+    return reportingProblems(invocation.isJson, () => verb(loaded.config, account, invocation.isJson), account);
   },
 };
 

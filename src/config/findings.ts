@@ -45,6 +45,11 @@ export class Findings {
     this.#isWritten = isWritten;
   }
 
+  /** True where the key is there, good or bad. */
+  isWritten(path: Path): boolean {
+    return this.#isWritten(path);
+  }
+
   /** A key is needed and not there. Nothing is said where it is there with a problem of its own. */
   missing(path: Path, why: string): void {
     if (!this.#isWritten(path)) this.problem(path, `is missing: ${why}`);

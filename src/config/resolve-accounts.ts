@@ -29,6 +29,7 @@ export async function openProviderBook(sections: Sections, { files, findings }: 
     }
     await book.add(name, entry, files);
   }
+  checkParents(sections, book, findings);
   for (const [name, entry] of sections.providers) {
     const fields = book.fieldsOf(name);
     if (fields === undefined) continue;
@@ -44,6 +45,7 @@ export async function openProviderBook(sections: Sections, { files, findings }: 
 /** All accounts that can be used; problems of the others are in the findings. */
 export async function buildAccounts(sections: Sections, book: ProviderBook, surroundings: Surroundings): Promise<Account[]> {
   checkUnique(sections.accounts, 'account', surroundings.findings);
+  checkProviders(sections, book, surroundings.findings);
   const accounts: Account[] = [];
   for (const entry of sections.accounts) {
     const account = await buildAccount(entry, sections, book, surroundings);
@@ -63,6 +65,30 @@ export function checkUnique(entries: readonly Entry<{ readonly name: string }>[]
   }
 }
 
+/** Of providers with other mistakes, whose chain nobody follows. */
+function checkParents({ references, providers, providerNames }: Sections, book: ProviderBook, findings: Findings): void {
+  const names = book.names();
+  for (const { path, value } of references.providerParents) {
+    const name = String(path.at(-2));
+    if (providers.has(name) || names.includes(value) || providerNames.includes(value)) continue;
+    const others = names.filter((known) => known !== name);
+    findings.problem(path, `there is no provider "${value}"`, nearest(value, others));
+  }
+}
+
+/** Of accounts with other mistakes, too. */
+function checkProviders({ references, providerNames }: Sections, book: ProviderBook, findings: Findings): void {
+  const names = book.names();
+  for (const { path, value } of references.accountProviders) {
+    // A provider that is written down but has problems of its own is not also unknown.
+    if (names.includes(value) || providerNames.includes(value)) continue;
+    findings.problem(path, `there is no provider "${value}"`, nearest(value, names));
+  }
+}
+
+/** Permits whatever depends on the provider. */
+const ANY_PROVIDER: Provider = completeProvider('any', { scopes: ['any'], applicationScopes: ['any'] }, undefined);
+
 async function buildAccount(
   entry: Entry<AccountInput>,
   sections: Sections,
@@ -70,8 +96,12 @@ async function buildAccount(
   surroundings: Surroundings,
 ): Promise<Account | undefined> {
   const { path, value } = entry;
-  const fields = await findFields(entry, sections, book, surroundings);
-  if (fields === undefined) return undefined;
+  const fields = await findFields(entry, book, surroundings);
+  if (fields === undefined) {
+    // What is told of the account itself need not wait until its provider is put right.
+    await buildAuth(value.auth, ANY_PROVIDER, [...path, 'auth'], surroundings);
+    return undefined;
+  }
   const tenant = tenantOf(value.auth, surroundings);
   if (asksTokenUrl(value.auth) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
     surroundings.findings.missing([...path, 'auth', 'tenant'], `provider ${value.provider} needs it`);
@@ -101,18 +131,10 @@ function placeProvider(
 
 async function findFields(
   { path, value }: Entry<AccountInput>,
-  sections: Sections,
   book: ProviderBook,
-  { files, findings, stateDir }: Surroundings,
+  { files, stateDir }: Surroundings,
 ): Promise<ProviderFields | undefined> {
-  const names = book.names();
-  if (!names.includes(value.provider)) {
-    // A provider that is written down but has problems of its own is not also unknown.
-    if (!sections.providerNames.includes(value.provider)) {
-      findings.problem([...path, 'provider'], `there is no provider "${value.provider}"`, nearest(value.provider, names));
-    }
-    return undefined;
-  }
+  if (!book.names().includes(value.provider)) return undefined;
   const fields = book.fieldsOf(value.provider);
   if (fields === undefined || missingField(fields) !== undefined) return undefined;
   if (fields.ca !== undefined || fields.stateCaFile === undefined) return fields;
@@ -121,9 +143,9 @@ async function findFields(
 }
 
 /** Accounts that rules of `fetch` name. */
-export function checkFetchAccounts({ fetch, accountNames }: Sections, findings: Findings): void {
-  for (const { path, value } of fetch) {
-    if (accountNames.includes(value.account)) continue;
-    findings.problem([...path, 'account'], `there is no account "${value.account}"`, nearest(value.account, accountNames));
+export function checkFetchAccounts({ references, accountNames }: Sections, findings: Findings): void {
+  for (const { path, value } of references.fetchAccounts) {
+    if (accountNames.includes(value)) continue;
+    findings.problem(path, `there is no account "${value}"`, nearest(value, accountNames));
   }
 }

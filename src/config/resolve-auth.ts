@@ -69,7 +69,8 @@ async function buildClientCredentials(
 ): Promise<AuthSettings | undefined> {
   const { grant, clientId, scopes } = auth;
   const { findings } = surroundings;
-  if (scopes === undefined && provider.applicationScopes.length === 0) {
+  const saysScopes = findings.isWritten([...at, 'scopes']);
+  if (scopes === undefined && !saysScopes && provider.applicationScopes.length === 0) {
     findings.problem([...at, 'grant'], `provider ${provider.name} has no tokens for applications: use refresh_token, or set scopes`);
   }
   if (auth.managedIdentity === true) {
@@ -79,7 +80,9 @@ async function buildClientCredentials(
   }
   const application = await buildApplication(auth, at, surroundings);
   if (PROOFS.every((key) => auth[key] === undefined || auth[key] === false)) {
-    findings.missing([...at, 'clientSecret'], 'client_credentials needs it, or certificate, federatedTokenFile or managedIdentity');
+    const saysOne = PROOFS.some((key) => auth[key] === undefined && findings.isWritten([...at, key]));
+    if (!saysOne)
+      findings.missing([...at, 'clientSecret'], 'client_credentials needs it, or certificate, federatedTokenFile or managedIdentity');
     return undefined;
   }
   return application === undefined ? undefined : { grant, ...application, ...defined({ scopes }) };
@@ -121,14 +124,15 @@ async function buildServiceAccount(
 ): Promise<AuthSettings | undefined> {
   const { grant, keyFile, clientEmail, privateKey, scopes } = auth;
   const { findings } = surroundings;
-  if (scopes === undefined && provider.scopes.length === 0)
+  if (scopes === undefined && !findings.isWritten([...at, 'scopes']) && provider.scopes.length === 0)
     findings.problem([...at, 'grant'], `provider ${provider.name} has no scopes: set scopes`);
   if (keyFile !== undefined && (clientEmail !== undefined || privateKey !== undefined)) {
     findings.problem([...at, clientEmail === undefined ? 'privateKey' : 'clientEmail'], 'is one too many: there is keyFile already');
     return undefined;
   }
   if (keyFile === undefined && clientEmail === undefined && privateKey === undefined) {
-    findings.missing([...at, 'keyFile'], 'service_account needs it, or clientEmail and privateKey');
+    const saysPart = ['clientEmail', 'privateKey'].some((key) => findings.isWritten([...at, key]));
+    if (!saysPart) findings.missing([...at, 'keyFile'], 'service_account needs it, or clientEmail and privateKey');
     return undefined;
   }
   const key = await readServiceAccountKey({ keyFile, clientEmail, privateKey }, provider, at, surroundings);

@@ -22,6 +22,7 @@ export function buildClients(sections: Sections, accounts: readonly Account[], f
   checkUnique(sections.clients, 'client', findings);
   checkUsernames(sections, findings);
   checkNetworks(sections, findings);
+  checkAccounts(sections, findings);
   if (sections.clientCount === 0) findings.notice(['clients'], 'no client is configured: nobody may submit');
   return sections.clients.flatMap((entry) => buildClient(entry, sections, accounts, findings) ?? []);
 }
@@ -74,15 +75,22 @@ function secretOf(password: string | undefined, hash: string | undefined): Clien
 }
 
 /** The account named, the only one, or the sandbox's where there is none. */
-function findAccount({ path, value }: Entry<ClientInput>, { accountNames, has }: Sections, findings: Findings): string | undefined {
-  const known = accountNames.length === 0 && !hasEntries(has) ? [SANDBOX_ACCOUNT] : accountNames;
-  if (value.account !== undefined) {
-    if (known.includes(value.account)) return value.account;
-    findings.problem([...path, 'account'], `there is no account "${value.account}"`, nearest(value.account, known));
-    return undefined;
-  }
+function findAccount({ path, value }: Entry<ClientInput>, sections: Sections, findings: Findings): string | undefined {
+  const known = knownAccounts(sections);
+  if (value.account !== undefined) return known.includes(value.account) ? value.account : undefined;
   if (known.length > 1) findings.missing([...path, 'account'], 'there are several accounts');
   return known.length === 1 ? known[0] : undefined;
+}
+
+const knownAccounts = ({ accountNames, has }: Sections): readonly string[] =>
+  accountNames.length === 0 && !hasEntries(has) ? [SANDBOX_ACCOUNT] : accountNames;
+
+/** Of clients with other mistakes, too. */
+function checkAccounts(sections: Sections, findings: Findings): void {
+  const known = knownAccounts(sections);
+  for (const { path, value } of sections.references.clientAccounts) {
+    if (!known.includes(value)) findings.problem(path, `there is no account "${value}"`, nearest(value, known));
+  }
 }
 
 /** True where an account is written down, be it without a name. */

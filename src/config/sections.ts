@@ -53,6 +53,13 @@ export interface Sections {
   readonly delivery: DeliveryInput;
   readonly alerts: readonly Entry<AlertInput>[];
   readonly log: LogInput;
+  /** What entries refer to as written, also those with problems elsewhere: so that one mistake does not hide another. */
+  readonly references: {
+    readonly accountProviders: readonly Entry<string>[];
+    readonly providerParents: readonly Entry<string>[];
+    readonly clientAccounts: readonly Entry<string>[];
+    readonly fetchAccounts: readonly Entry<string>[];
+  };
   /** Names as written, also of entries with problems: referring to those is not another mistake. */
   readonly providerNames: readonly string[];
   readonly accountNames: readonly string[];
@@ -97,6 +104,12 @@ class SectionParser {
       delivery: this.#section(deliverySchema, 'delivery'),
       alerts: this.#list(alertSchema, ['alerts']),
       log: this.#section(logSchema, 'log'),
+      references: {
+        accountProviders: this.#texts(['accounts'], 'provider'),
+        providerParents: this.#texts(['providers'], 'extends'),
+        clientAccounts: this.#texts(['clients'], 'account'),
+        fetchAccounts: this.#texts(['fetch'], 'account'),
+      },
       providerNames: Object.keys(asMap(at(this.#raw, ['providers'])) ?? {}),
       accountNames: [...new Set(namesIn(at(this.#raw, ['accounts'])))],
       clientCount: asList(at(this.#raw, ['clients']))?.length ?? 0,
@@ -141,15 +154,21 @@ class SectionParser {
     path: Path,
     mayLeaveOut: (key: string) => boolean,
   ): Entry<z.output<Schema>> | undefined {
-    const value = asMap(at(this.#raw, path));
-    if (value === undefined) return undefined;
-    const issues = schema.safeParse(value).error?.issues ?? [];
-    const bad = new Set(issues.flatMap((issue) => (issue.path.length === 0 && 'keys' in issue ? issue.keys : [issue.path[0]])));
-    for (const place of this.#broken) if (isWithin(place, path)) bad.add(place[path.length]);
-    const keys = Object.keys(value).filter((key) => !bad.has(key));
-    if ([...bad].some((key) => !mayLeaveOut(String(key)))) return undefined;
-    const parsed = schema.safeParse(Object.fromEntries(keys.map((key) => [key, value[key]])));
-    return parsed.success ? { path, value: parsed.data } : undefined;
+    const written = asMap(at(this.#raw, path));
+    if (written === undefined) return undefined;
+    const value = structuredClone(written);
+    const broken = this.#broken.filter((place) => isWithin(place, path)).map((place) => place.slice(path.length));
+    for (const place of broken) if (!leaveOut(value, place, mayLeaveOut)) return undefined;
+    // Each round leaves something out, so there is an end; a value that is missing takes the map which lacks it along.
+    for (;;) {
+      const parsed = schema.safeParse(value);
+      if (parsed.success) return { path, value: parsed.data };
+      const bad = parsed.error.issues.flatMap((issue) => {
+        const place = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+        return 'keys' in issue ? issue.keys.map((key) => [...place, key]) : [place];
+      });
+      for (const place of bad) if (!leaveOut(value, place, mayLeaveOut)) return undefined;
+    }
   }
 
   #entry<Schema extends z.ZodType>(schema: Schema, path: Path): Entry<z.output<Schema>> | undefined {
@@ -182,6 +201,17 @@ class SectionParser {
     return entries;
   }
 
+  /** What the entries at `path` say under `key`, where it is a text that could be read. */
+  #texts(path: Path, key: string): Entry<string>[] {
+    const entries = at(this.#raw, path);
+    const steps = asList(entries)?.map((_, index) => index) ?? Object.keys(asMap(entries) ?? {});
+    return steps.flatMap((step) => {
+      const place = [...path, step, key];
+      const value = at(this.#raw, place);
+      return typeof value !== 'string' || value === '' || this.#isBroken(place) ? [] : [{ path: place, value }];
+    });
+  }
+
   #isBroken(path: Path): boolean {
     return this.#broken.some((place) => isWithin(path, place));
   }
@@ -191,6 +221,19 @@ const asMap = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
 
 const asList = (value: unknown): readonly unknown[] | undefined => (Array.isArray(value) ? value : undefined);
+
+/** Remove the nearest key at or above `place`. @returns False where an entry cannot be without it. */
+function leaveOut(value: Readonly<Record<string, unknown>>, place: Path, mayLeaveOut: (key: string) => boolean): boolean {
+  for (let length = place.length; length > 0; length -= 1) {
+    const key = place[length - 1];
+    const map = asMap(at(value, place.slice(0, length - 1)));
+    if (typeof key !== 'string' || map === undefined) continue;
+    if (!Object.hasOwn(map, key)) continue;
+    return (length > 1 || mayLeaveOut(key)) && Reflect.deleteProperty(map, key);
+  }
+  // Gone already with another key, or never there at the top.
+  return place.length > 1 && !Object.hasOwn(value, String(place[0])) && mayLeaveOut(String(place[0]));
+}
 
 /** The value at `path`, undefined where there is none. */
 function at(value: unknown, path: Path): unknown {

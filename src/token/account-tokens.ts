@@ -11,7 +11,7 @@ import { between, type DurationMs, type EpochMs, milliseconds, minutes, type Mon
 import type { Timer } from '../core/ports/clock.ts';
 import type { AccessToken } from '../core/ports/token-source.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
-import { mayReplace, mayShareLine, settingsDigest } from './refresh-line.ts';
+import { isWanted, mayReplace, mayShareLine, settingsDigest } from './refresh-line.ts';
 import { type Attempt, type Outcome, Refresher, type TokenDependencies } from './refresher.ts';
 import {
   advise,
@@ -203,6 +203,7 @@ export class AccountTokens {
       usesPrevious: !isNewGrant && trouble?.kind === 'reauth-required' && trouble.tries === 1,
       restoresSince: isForced ? NEVER : this.#refusedAt,
       isCurrent: () => isAwaited(this.#state, generation),
+      isWanted: (line, stored) => isWanted(this.#account.auth, line, stored),
       mayKeep: (line, stored) => mayReplace(this.#account.auth, line, stored),
       nextGeneration: (stored) => Math.max(this.#state.generation, stored) + 1,
     };

@@ -60,6 +60,12 @@ export function mayReplace(auth: AuthSettings, line: RefreshLine, stored: Stored
   return (wanted !== undefined && wanted === line.seedDigest) || stored === undefined || stored.seedDigest === line.seedDigest;
 }
 
+/** True where `line` is the one to go on with: the configured seed's; without a seed, the stored one. */
+export function isWanted(auth: AuthSettings, line: RefreshLine, stored: StoredGrant | undefined): boolean {
+  const wanted = seedDigest(auth);
+  return wanted === undefined ? stored === undefined || stored.seedDigest === line.seedDigest : wanted === line.seedDigest;
+}
+
 /** True where tries with `before` and `after` may send the same refresh token. Without a seed it is the stored line, whosever that is. */
 export function mayShareLine(before: AuthSettings, after: AuthSettings): boolean {
   const [one, other] = [seedDigest(before), seedDigest(after)];

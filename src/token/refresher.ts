@@ -43,6 +43,8 @@ export interface Attempt {
   readonly restoresSince: EpochMs;
   /** False once the account or a secret of it has changed: the access token must not be used. */
   isCurrent(): boolean;
+  /** True where `line` is the one to go on with by the present configuration. */
+  isWanted(line: RefreshLine, stored: StoredGrant | undefined): boolean;
   /** False where another seed was configured and its line is stored: `line` must not bury that. */
   mayKeep(line: RefreshLine, stored: StoredGrant | undefined): boolean;
   /** The generation of a token obtained now, newer than all before. */
@@ -142,7 +144,7 @@ export class Refresher {
     const overdue = this.#overdue;
     if (overdue === undefined) return undefined;
     const isKept = !(await this.#isOvertaken(overdue)) && (await this.#write(attempt, overdue.grant));
-    this.#overdue = undefined;
+    if (this.#overdue === overdue) this.#overdue = undefined; // Else a try of another line has failed meanwhile.
     const isUsable = isKept && overdue.grant.accessToken?.settingsDigest === settingsDigest(attempt.account);
     return isUsable && isLiving(overdue.held, this.#now()) ? overdue.held : undefined;
   }
@@ -213,7 +215,7 @@ export class Refresher {
       await this.#write(attempt, grant);
     } catch (error) {
       if (answer.refreshToken !== undefined) {
-        this.#overdue = { account: attempt.account, grant, replaces, held };
+        this.#remember(attempt, { account: attempt.account, grant, replaces, held });
         throw error;
       }
       // No refresh token changed: a restart would cost one request more, and nothing else.
@@ -229,9 +231,15 @@ export class Refresher {
     try {
       await this.#write(attempt, grant);
     } catch (error) {
-      this.#overdue = { account: attempt.account, grant, replaces };
+      this.#remember(attempt, { account: attempt.account, grant, replaces });
       throw error;
     }
+  }
+
+  /** A late try of an old line must not push out what the line in use has yet to save. */
+  #remember(attempt: Attempt, overdue: Overdue): void {
+    const isOther = this.#overdue !== undefined && this.#overdue.grant.seedDigest !== overdue.grant.seedDigest;
+    if (!isOther || attempt.isWanted(overdue.grant, this.#seen)) this.#overdue = overdue;
   }
 
   /** @returns True once the grant is durable; false, with nothing done, where its line has ended. */

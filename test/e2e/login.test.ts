@@ -135,7 +135,7 @@ describe('before anybody has signed in', () => {
     const { code, stderr } = await run(['token', 'refresh', 'billing']);
     expect(code).toBe(1);
     expect(stderr).toContain('[TOKEN_MISSING]');
-    expect(stderr).toContain('postern login ACCOUNT');
+    expect(stderr).toContain('postern login billing');
   });
 
   it('the relay defers', async () => {
@@ -326,6 +326,8 @@ describe('what cannot be done', () => {
     [['login', 'bilding'], 2, 'no account named bilding'],
     [['login', 'batch'], 1, 'account batch has grant client_credentials: nobody signs in for it'],
     [['login', 'billing', '--redirect-uri', 'nonsense'], 1, 'nonsense cannot be a redirect URI'],
+    [['login', 'billing', '--redirect-uri', 'nonsense'], 1, 'Give an absolute address without # or blanks'],
+    [['login', 'billing', '--bogus'], 2, 'All commands and their options: postern help'],
     [['token', 'steal', 'billing'], 2, 'there is show, refresh and set'],
     [['token', 'set', 'batch'], 1, 'nobody signs in for it'],
     [['accounts', '--device'], 2, "Unknown option '--device'"],

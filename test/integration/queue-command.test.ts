@@ -151,7 +151,8 @@ describe.each([
 describe('where there is no queue, it', () => {
   it('finds nothing, and makes nothing', async () => {
     const site = newSite();
-    expect(await site.run('list')).toEqual({ code: 0, stdout: 'No message in the queue matches.\n', stderr: '' });
+    expect(await site.run('list')).toEqual({ code: 0, stdout: 'The queue is empty.\n', stderr: '' });
+    expect((await site.run('list', '--held')).stdout).toBe('No message in the queue matches.\n');
     expect((await site.run('show', id(1))).code).toBe(1);
     expect(existsSync(site.stateDir)).toBe(false);
   });

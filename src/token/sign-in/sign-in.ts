@@ -43,8 +43,8 @@ export function signInAccount(account: Account): SignInAccount {
   throw unavailable(`account ${name} has grant ${auth.grant}: nobody signs in for it`);
 }
 
-export function unavailable(cause: string): ProblemError {
-  return new ProblemError(problem('SIGN_IN_UNAVAILABLE', cause));
+export function unavailable(cause: string, remedy?: string): ProblemError {
+  return new ProblemError(problem('SIGN_IN_UNAVAILABLE', cause, remedy === undefined ? {} : { remedy }));
 }
 
 /** Nobody came in time. */

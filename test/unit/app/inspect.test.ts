@@ -1,9 +1,10 @@
 /** What `postern check` and `postern doctor` say of the state is what `postern serve` does. */
+import { createServer } from 'node:net';
 import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { inspectKey, openNotices } from '../../../src/app/inspect.ts';
+import { inspectKey, inspectMachine, openNotices } from '../../../src/app/inspect.ts';
 import { loadOrCreateKey, openStateKeys } from '../../../src/platform/key-file.ts';
 import { FileTokenStore } from '../../../src/token/file-token-store.ts';
 import { grant } from '../../contract/token-store.ts';
@@ -68,6 +69,25 @@ describe('the key file', () => {
     expect(await inspectKey(file)).toEqual([]);
     await expect(rm(file)).rejects.toThrow('ENOENT');
   });
+});
+
+it('a port that is taken may be taken by Postern itself, and the text says so', async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const place = new ConfigFolder();
+  try {
+    const yaml = `listeners: { smtp: [{ host: 127.0.0.1, port: ${address.port} }] }\nclients: [{ name: local, networks: [127.0.0.0/8] }]\n`;
+    const loaded = await place.load(yaml, { POSTERN_STATE_DIR: base });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    expect(await inspectMachine(loaded.config)).toEqual([
+      { path: 'listeners.smtp', message: expect.stringContaining('is in use: by Postern itself where it runs already') as string },
+    ]);
+  } finally {
+    place.remove();
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
 
 describe('that an account has no refreshToken', () => {

@@ -42,7 +42,7 @@ const held = (): QueueItem => {
 
 describe('a listing', () => {
   it('stands in columns', () => {
-    expect(listingText({ matching: 2, items: [held(), item()] }, NOW)).toBe(
+    expect(listingText({ matching: 2, items: [held(), item()] }, NOW, false)).toBe(
       [
         'ID                AGE  SIZE    ACCOUNT           TRIES  NEXT    FROM              TO                 LAST',
         '1M83T4CM00000001  3d   11.4MB  scans-of-floor-2  12!    held    <>                b@example.test +1  UPSTREAM_BLOCKED',
@@ -53,8 +53,9 @@ describe('a listing', () => {
   });
 
   it('says how many more there are, and where there is none', () => {
-    expect(listingText({ matching: 8, items: [item()] }, NOW)).toMatch(/\n… and 7 more: --limit N shows more of them\n$/);
-    expect(listingText({ matching: 0, items: [] }, NOW)).toBe('No message in the queue matches.\n');
+    expect(listingText({ matching: 8, items: [item()] }, NOW, false)).toMatch(/\n… and 7 more: --limit N shows more of them\n$/);
+    expect(listingText({ matching: 0, items: [] }, NOW, true)).toBe('No message in the queue matches.\n');
+    expect(listingText({ matching: 0, items: [] }, NOW, false)).toBe('The queue is empty.\n');
   });
 });
 
@@ -111,7 +112,7 @@ describe('one message', () => {
       },
       NOW,
     );
-    expect(text + listingText({ matching: 1, items: [item({ reversePath: evil })] }, NOW)).not.toMatch(
+    expect(text + listingText({ matching: 1, items: [item({ reversePath: evil })] }, NOW, false)).not.toMatch(
       /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/,
     );
   });

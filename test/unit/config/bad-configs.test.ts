@@ -80,6 +80,36 @@ clients:
     ]);
   });
 
+  it('do not hide that a provider or an account is unknown, nor what is told of auth without the provider', async () => {
+    const yaml = `providers:
+  mine: { extends: microsfot365, mechanism: MAGIC }
+accounts:
+  - { name: one, mailbox: a@contoso.com, provider: gmial }
+  - { name: two, mailbox: b@contoso.com, provider: gmial, auth: { grant: client_credentials } }
+  - { name: three, mailbox: c@contoso.com, auth: { grant: client_credentials, scopes: 7 } }
+  - { name: four, mailbox: d@contoso.com, auth: { grant: client_credentials, clientId: x, tenant: contoso.com, clientSecret: 12345678 } }
+clients:
+  - { networks: [127.0.0.1], account: tow }
+`;
+    const problems = problemsOf(await folder.load(yaml));
+    expect(problems.map(({ line, path }) => `${line} ${path}`)).toEqual([
+      '2 providers.mine.extends',
+      '2 providers.mine.mechanism',
+      '4 accounts[0].auth',
+      '4 accounts[0].provider',
+      '5 accounts[1].provider',
+      '5 accounts[1].auth.clientId',
+      '5 accounts[1].auth.clientSecret',
+      '6 accounts[2].auth.tenant',
+      '6 accounts[2].auth.clientId',
+      '6 accounts[2].auth.clientSecret',
+      '6 accounts[2].auth.scopes',
+      '7 accounts[3].auth.clientSecret',
+      '9 clients[0].name',
+      '9 clients[0].account',
+    ]);
+  });
+
   it('do not make a reference to a broken account another mistake', async () => {
     const yaml = `${GOOD_ACCOUNT.replace('grant: refresh_token', 'grant: nonsense')}clients: [{ name: a, networks: ["::1"], account: main }]\n`;
     expect(problemsOf(await folder.load(yaml)).map(({ path }) => path)).toEqual(['accounts[0].auth.grant']);

@@ -148,7 +148,7 @@ describe('a seed that changes and comes back', () => {
     stage.endpoint.next(refusedWith('invalid_grant', 9002313));
     await stage.problem();
     old.answer(grantedTokens({ refreshToken: 'rotated-twice' }));
-    await expect(waiting).rejects.toThrow();
+    await expect(waiting).rejects.toThrow('TOKEN_');
     expect(newestStored(stage)).toBe('rotated-twice');
     stage.manager.updateAccounts([oldSeed]);
     await stage.token();
@@ -168,6 +168,24 @@ describe('a seed that changes and comes back', () => {
     await stage.token();
     expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'rotated', 'new-seed', 'rotated-twice']);
     expect(newestStored(stage)).toBe('rotated-twice');
+  });
+
+  it('while neither could be saved: a late rotation of the old line does not push out that of the new one', async () => {
+    const stage = new ManagerStage();
+    const old = stage.endpoint.hold();
+    const waiting = stage.token().catch(() => undefined);
+    await stage.clock.advance(seconds(1));
+    stage.store.isSaveBroken = true;
+    stage.manager.updateAccounts([newSeed]);
+    stage.endpoint.next(grantedTokens({ accessToken: 'of-new-seed', refreshToken: 'rotated-new' }));
+    await stage.problem();
+    old.answer(grantedTokens({ refreshToken: 'rotated-old' }));
+    await waiting;
+    stage.store.isSaveBroken = false;
+    await stage.clock.advance(minutes(1));
+    expect((await stage.token()).value).toBe('of-new-seed');
+    expect(newestStored(stage)).toBe('rotated-new');
+    expect(stage.endpoint.refreshTokensSent).toEqual(['seed-refresh-token', 'new-seed']);
   });
 
   it('removed and put back during a refresh of what is stored: nothing is sent twice, and the rotation is kept', async () => {

@@ -82,7 +82,7 @@ describe('a message', () => {
 describe('five hundred applications at once, with an expired access token and a token endpoint that takes 500 ms', () => {
   it('cause exactly one request for a token, and each gets its answer', async () => {
     // The queue takes what does not get through at once, so that nobody waits for one of three connections.
-    const { port, sandbox } = await relay({ mode: 'queue', listener: { maxConnections: 600 } });
+    const { port, sandbox } = await relay({ mode: 'queue' });
     expect(await submit({ port, login: LOGIN })).toMatchObject({ code: 250 });
     await expect.poll(() => sandbox.messages.list().length, { timeout: 20_000 }).toBe(1);
     const before = sandbox.statistics.token.requests.refresh_token;

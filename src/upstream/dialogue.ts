@@ -252,8 +252,8 @@ export class Dialogue {
   #settle(received: Reply): void {
     const waiter = this.#awaiting.shift();
     const stage = this.#stageOf(waiter?.stage ?? 'wait');
-    const own = { ...received, text: received.text.map((line) => this.#sent.conceal(line)) };
-    const reply = stage === 'auth' || stage === 'wait' ? withoutSecrets(own) : own;
+    const bare = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
+    const reply = { ...bare, text: bare.text.map((line) => this.#sent.conceal(line)) };
     this.#trace(stage, `S: ${describeReply(reply)}`);
     this.#timer?.cancel();
     if (waiter === undefined) return this.fail(unasked(this.upstream, reply));

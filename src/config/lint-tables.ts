@@ -219,3 +219,35 @@ export const PASSWORD_HOST_ROWS: readonly LintRow[] = [
     message: 'takes application passwords only (account security > generate app password)',
   },
 ];
+
+/** `redirectUri`, anywhere (RFC 6749 §3.1.2, RFC 8252 §7.3). */
+export const REDIRECT_ROWS: readonly LintRow[] = [
+  {
+    pattern: /[?#]/,
+    severity: 'problem',
+    message: 'may hold neither ? nor #: it has to be the redirect URI exactly as it is registered',
+    right: (uri) => uri.replace(/[?#].*$/s, ''),
+  },
+  {
+    pattern: /^https:\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)/i,
+    severity: 'problem',
+    message: 'postern login listens on loopback without TLS, so the browser would get no answer; register and write http://',
+    right: (uri) => uri.replace(/^https/i, 'http'),
+  },
+  {
+    pattern: /^(?!http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$))/i,
+    severity: 'notice',
+    message: 'is not on loopback: postern login cannot listen there and asks for the address to be pasted',
+    right: () => 'http://localhost/oauth/callback',
+  },
+];
+
+/** `redirectUri` at Microsoft. */
+export const ENTRA_REDIRECT_ROWS: readonly LintRow[] = [
+  {
+    pattern: /^http:\/\/(127\.0\.0\.1|\[::1\])(?=\/|$)/i,
+    severity: 'problem',
+    message: 'Entra accepts any port for localhost only, and postern login takes a free one (AADSTS50011)',
+    right: (uri) => uri.replace(/^http:\/\/(127\.0\.0\.1|\[::1\])/i, 'http://localhost'),
+  },
+];

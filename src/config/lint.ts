@@ -16,6 +16,7 @@ import {
   DELEGATED_TENANT_ROWS,
   ENTRA_APPLICATION_SCOPE_ROWS,
   ENTRA_CLIENT_ID_ROWS,
+  ENTRA_REDIRECT_ROWS,
   ENTRA_SECRET_ROWS,
   ENTRA_URL_ROWS,
   GOOGLE_SCOPE_ROWS,
@@ -24,6 +25,7 @@ import {
   MAILBOX_ROWS,
   PASSWORD_HOST_ROWS,
   PASSWORD_ROWS,
+  REDIRECT_ROWS,
   REFRESH_TOKEN_ROWS,
   TOKEN_URL_ROWS,
 } from './lint-tables.ts';
@@ -75,6 +77,7 @@ export function lintProvider({ path, value }: Entry<ProviderInput>, provider: Pr
     if (isMicrosoft) new Linter(findings, dialect !== 'entra').apply(ENTRA_URL_ROWS, url, [...path, key]);
   }
   const linter = new Linter(findings, false);
+  lintRedirect(value.redirectUri, provider, [...path, 'redirectUri'], linter);
   linter.apply(TOKEN_URL_ROWS, value.tokenUrl, [...path, 'tokenUrl']);
   linter.apply(AUTHORIZE_URL_ROWS, value.authorizeUrl, [...path, 'authorizeUrl']);
   if (value.smtp !== undefined) lintSubmission(provider.smtp, [...path, 'smtp'], linter);
@@ -82,6 +85,12 @@ export function lintProvider({ path, value }: Entry<ProviderInput>, provider: Pr
   value.applicationScopes?.forEach((scope, index) => {
     lintApplicationScope(scope, provider, [...path, 'applicationScopes', index], findings);
   });
+}
+
+/** What `postern login` can use: where it cannot listen, somebody has to paste the answer; and Entra compares literally but for the port of `localhost`. */
+function lintRedirect(uri: string | undefined, { tokenUrl }: Provider, at: Path, linter: Linter): void {
+  linter.apply(REDIRECT_ROWS, uri, at);
+  if (dialectOf(tokenUrl) === 'entra') linter.apply(ENTRA_REDIRECT_ROWS, uri, at);
 }
 
 function lintSubmission({ host, port, tls }: Endpoint, at: Path, linter: Linter): void {

@@ -8,8 +8,8 @@
  * @packageDocumentation
  */
 import type { Redactor } from '../core/ports/log.ts';
+import { SHORTEST_SECRET, secretTraces } from '../core/secret-traces.ts';
 
-const SHORTEST = 6;
 const PREFIX = 24;
 const ROTATING_KEPT = 512;
 const REPLACEMENT = '[secret]';
@@ -20,7 +20,7 @@ export class Scrubber implements Redactor {
   readonly #rotating = new Map<string, readonly string[]>();
 
   add(secret: string, lifetime?: 'rotating'): void {
-    if (secret.length < SHORTEST) return;
+    if (secret.length < SHORTEST_SECRET) return;
     const known = lifetime === 'rotating' ? this.#rotating : this.#lasting;
     known.delete(secret);
     known.set(secret, needles(secret));
@@ -46,28 +46,7 @@ export class Scrubber implements Redactor {
 
 /** The texts by which a secret is recognised, one per encoding. */
 function needles(secret: string): readonly string[] {
-  const octets = Buffer.from(secret, 'utf8');
-  const hex = octets.toString('hex');
-  const forms = [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), hex, hex.toUpperCase(), ...base64Forms(octets)];
-  return [...new Set(forms.map((form) => form.slice(0, Math.max(PREFIX, SHORTEST))))].filter((form) => form.length >= SHORTEST);
-}
-
-/**
- * Base64 of a secret inside something longer (`user=…^Aauth=Bearer SECRET`) depends on its offset modulo 3. For each offset: encode with that many
- * octets before it, and keep the characters that depend on the secret alone.
- */
-function base64Forms(octets: Buffer): string[] {
-  const forms: string[] = [];
-  for (let offset = 0; offset < 3; offset += 1) {
-    const padded = Buffer.concat([Buffer.alloc(offset), octets]);
-    const whole = Math.floor(padded.length / 3) * 3;
-    const text = padded
-      .subarray(0, whole)
-      .toString('base64')
-      .slice(offset === 0 ? 0 : 4);
-    if (text.length >= SHORTEST) forms.push(text, text.replaceAll('+', '-').replaceAll('/', '_'));
-  }
-  return forms;
+  return [...new Set(secretTraces(secret).map((trace) => trace.slice(0, PREFIX)))];
 }
 
 /** Replace each occurrence, and what follows it as part of the same token when only the start of a long secret is known. */

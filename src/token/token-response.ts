@@ -10,6 +10,7 @@
  */
 import { type DurationMs, type EpochMs, hours, milliseconds, seconds } from '../core/clock.ts';
 import { cleanText } from '../core/reply.ts';
+import { SecretTraces } from '../core/secret-traces.ts';
 import type { TokenAnswer, TokenFailure, TokenRefusal } from './token-answer.ts';
 
 /** A complete HTTP response. */
@@ -32,6 +33,8 @@ const DEFAULT_LIFETIME = seconds(3599);
 const LONGEST_LIFETIME = hours(48);
 const LONGEST_RETRY_AFTER = seconds(3600);
 const LONGEST_FIELD = 450;
+/** Of a field, for the search of secrets in it. */
+const LONGEST_READ = 8192;
 /** AADSTS50196, "the server saw a request loop": it comes with a throttling status too, and means more than that. */
 const LOOP = 50196;
 
@@ -58,7 +61,8 @@ export function readOAuthResponse<Success>(
   const wait = readRetryAfter(response.retryAfter, now);
   const retryAfter = wait === undefined ? {} : { retryAfter: wait };
   const fields = parseObject(response.body);
-  const refusal = fields === undefined ? undefined : readRefusal(status, fields, secrets);
+  const traces = new SecretTraces(secrets);
+  const refusal = fields === undefined ? undefined : readRefusal(status, fields, traces);
   if (refusal?.errorCodes.includes(LOOP) === true) return { ...refusal, ...retryAfter };
   if (status === 429 || status === 408 || status >= 500) {
     const error = refusal === undefined ? '' : ` (${refusal.error})`;
@@ -66,7 +70,7 @@ export function readOAuthResponse<Success>(
   }
   if (refusal !== undefined) return { ...refusal, ...retryAfter };
   if (status < 200 || status >= 300 || fields === undefined)
-    return { kind: 'nonsense', cause: describeNonsense(response, fields), ...retryAfter };
+    return { kind: 'nonsense', cause: traces.conceal(describeNonsense(response, fields)), ...retryAfter };
   return readSuccess(fields);
 }
 
@@ -111,8 +115,8 @@ function readIdToken(value: unknown): { readonly idToken?: string } {
 }
 
 /** RFC 6749 §5.2. Google says `error_subtype` where Entra says `suberror`. */
-function readRefusal(httpStatus: number, fields: Record<string, unknown>, secrets: readonly string[]): TokenRefusal | undefined {
-  const text = (name: string): string | undefined => readText(fields[name], secrets);
+function readRefusal(httpStatus: number, fields: Record<string, unknown>, traces: SecretTraces): TokenRefusal | undefined {
+  const text = (name: string): string | undefined => readText(fields[name], traces);
   const error = text('error');
   if (error === undefined || (httpStatus >= 200 && httpStatus < 300 && typeof fields['access_token'] === 'string')) return undefined;
   const description = text('error_description');
@@ -136,16 +140,9 @@ export function readErrorCodes(list: unknown, description: string | undefined): 
   return match === null ? [] : [Number(match[1])];
 }
 
-function readText(value: unknown, secrets: readonly string[]): string | undefined {
+function readText(value: unknown, traces: SecretTraces): string | undefined {
   if (typeof value !== 'string' || value === '') return undefined;
-  let text = value;
-  for (const secret of secrets) {
-    if (secret === '') continue;
-    for (const form of [secret, encodeURIComponent(secret), new URLSearchParams({ s: secret }).toString().slice(2)]) {
-      text = text.replaceAll(form, '[secret]');
-    }
-  }
-  return cleanText(text).slice(0, LONGEST_FIELD);
+  return cleanText(traces.conceal(value.slice(0, LONGEST_READ))).slice(0, LONGEST_FIELD);
 }
 
 function parseObject(body: string): Record<string, unknown> | undefined {

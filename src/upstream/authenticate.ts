@@ -54,6 +54,7 @@ export async function authenticate(
   deadline: DurationMs,
 ): Promise<AuthOutcome> {
   const { responses, failureAnswer } = prepare(credentials, server);
+  dialogue.conceal('password' in credentials ? credentials.password : credentials.accessToken);
   const say = (line: string, shownAs?: string): Promise<Reply> => {
     const command = { line, stage: 'auth', deadline, endsGroup: true } as const;
     return dialogue.send(shownAs === undefined ? command : { ...command, shownAs });

@@ -17,6 +17,7 @@ import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import type { UpstreamError, UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, type Reply, replyClass } from '../core/reply.ts';
+import { SecretTraces } from '../core/secret-traces.ts';
 import { errorCode } from '../platform/dial-error.ts';
 import { type Failure, lost, timedOut, violated } from './failures.ts';
 import { ReplyParser, ReplyViolation } from './reply-parser.ts';
@@ -81,6 +82,7 @@ export class Dialogue {
   #timer: Timer | undefined;
   #failure: Failure | undefined;
   #content: { isDotSent: boolean } | undefined;
+  #sent = new SecretTraces([]);
   #onClosed: () => void = () => {};
   #unlisten: () => void = () => {};
 
@@ -129,6 +131,11 @@ export class Dialogue {
       this.#pump();
     });
     return watched(answered);
+  }
+
+  /** From now on `secret` in a reply is removed before anybody sees it: servers quote what they were sent, at AUTH and long after. */
+  conceal(secret: string): void {
+    this.#sent = new SecretTraces([secret]);
   }
 
   /** What a command at `stage` would be told. */
@@ -245,7 +252,8 @@ export class Dialogue {
   #settle(received: Reply): void {
     const waiter = this.#awaiting.shift();
     const stage = this.#stageOf(waiter?.stage ?? 'wait');
-    const reply = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
+    const bare = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
+    const reply = { ...bare, text: bare.text.map((line) => this.#sent.conceal(line)) };
     this.#trace(stage, `S: ${describeReply(reply)}`);
     this.#timer?.cancel();
     if (waiter === undefined) return this.fail(unasked(this.upstream, reply));

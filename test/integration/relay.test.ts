@@ -79,6 +79,22 @@ describe('a message', () => {
   });
 });
 
+describe('five hundred applications at once, with an expired access token and a token endpoint that takes 500 ms', () => {
+  it('cause exactly one request for a token, and each gets its answer', async () => {
+    // The queue takes what does not get through at once, so that nobody waits for one of three connections.
+    const { port, sandbox } = await relay({ mode: 'queue' });
+    expect(await submit({ port, login: LOGIN })).toMatchObject({ code: 250 });
+    await expect.poll(() => sandbox.messages.list().length, { timeout: 20_000 }).toBe(1);
+    const before = sandbox.statistics.token.requests.refresh_token;
+    sandbox.mint.revokeAccessTokens();
+    sandbox.faults.token.next.push({ kind: 'delay', milliseconds: 500 });
+    const answers = await Promise.all(Array.from({ length: 500 }, () => submit({ port, login: LOGIN })));
+    expect(answers.filter(({ code }) => code === 250)).toHaveLength(500);
+    await expect.poll(() => sandbox.messages.list().length, { timeout: 60_000 }).toBe(501);
+    expect(sandbox.statistics.token.requests.refresh_token - before).toBe(1);
+  }, 120_000);
+});
+
 describe('fifty applications at once, with an expired access token', () => {
   it('cause one refresh and are all served, within three connections', async () => {
     const { port, sandbox } = await relay();

@@ -224,6 +224,27 @@ const PROBLEMS: readonly Pasted[] = [
     message: '465',
     suggestion: '587',
   },
+  {
+    name: 'a redirect URI with TLS on loopback',
+    lab: { extends: 'microsoft365', redirectUri: 'https://localhost:8400/cb' },
+    path: 'providers.lab.redirectUri',
+    message: 'without TLS',
+    suggestion: 'http://localhost:8400/cb',
+  },
+  {
+    name: 'a redirect URI with a query',
+    lab: { extends: 'microsoft365', redirectUri: 'http://localhost/cb?x=1' },
+    path: 'providers.lab.redirectUri',
+    message: 'neither ? nor #',
+    suggestion: 'http://localhost/cb',
+  },
+  {
+    name: 'a redirect URI by number at Entra',
+    lab: { extends: 'microsoft365', redirectUri: 'http://127.0.0.1/cb' },
+    path: 'providers.lab.redirectUri',
+    message: 'AADSTS50011',
+    suggestion: 'http://localhost/cb',
+  },
 ];
 
 describe('pasted values that cannot work', () => {
@@ -237,6 +258,12 @@ describe('pasted values that cannot work', () => {
 });
 
 const NOTICES: readonly Pasted[] = [
+  {
+    name: 'a redirect URI elsewhere',
+    lab: { extends: 'microsoft365', redirectUri: 'https://app.contoso.com/cb' },
+    path: 'providers.lab.redirectUri',
+    message: 'did you mean http://localhost/oauth/callback?',
+  },
   { name: 'no offline_access', auth: { scopes: [SMTP] }, path: 'accounts[0].auth.scopes', message: '90 days' },
   { name: 'no scope for SMTP', auth: { scopes: ['offline_access'] }, path: 'accounts[0].auth.scopes', message: 'cannot be submitted' },
   { name: 'common for a person', auth: { tenant: 'common' }, path: 'accounts[0].auth.tenant', message: 'AADSTS50194' },
@@ -281,6 +308,8 @@ describe('pasted values that may work', () => {
 });
 
 const GOOD: readonly Omit<Pasted, 'path' | 'message'>[] = [
+  { name: 'a redirect URI on loopback', lab: { extends: 'microsoft365', redirectUri: 'http://localhost/cb' } },
+  { name: 'a redirect URI by number with its port', lab: { extends: 'microsoft365', redirectUri: 'http://127.0.0.1:8400/cb' } },
   {
     name: 'the scopes of Exchange',
     auth: scopes('https://outlook.office365.com/IMAP.AccessAsUser.All', 'https://outlook.office.com/POP.AccessAsUser.All'),

@@ -147,6 +147,20 @@ describe('other answers', () => {
     });
   });
 
+  it.each<[string, (secret: string) => string]>([
+    ['in base64 of a whole form', (secret) => Buffer.from(`client_id=x&client_secret=${secret}`).toString('base64')],
+    ['in hex', (secret) => Buffer.from(secret).toString('hex')],
+    ['cut off', (secret) => secret.slice(0, 40)],
+  ])('removes secrets that the endpoint echoes %s, from its fields and from its content type', (_how, quote) => {
+    const secret = 'kZ8Q~a.8Xb_dwP3nVtY5rLmC7hJ1sGq0uEfN2oAi9T';
+    const refused = read({ error: 'invalid_client', error_description: `bad: ${quote(secret)}` }, { status: 401 }, [secret]);
+    const nonsense = read('<html>', { contentType: `text/html; x=${quote(secret)}` }, [secret]);
+    for (const answer of [refused, nonsense]) {
+      expect(JSON.stringify(answer)).toContain('[secret]');
+      expect(JSON.stringify(answer)).not.toContain(quote(secret).slice(-24));
+    }
+  });
+
   it('removes secrets that the endpoint echoes, in clear or encoded', () => {
     const secret = 'S3cr&t value+/é';
     const echo = `bad: ${secret} ${encodeURIComponent(secret)} ${new URLSearchParams({ s: secret }).toString().slice(2)}`;

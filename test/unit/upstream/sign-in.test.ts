@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { problem, ProblemError } from '../../../src/core/problem.ts';
 import { failureOf, relay, startLab } from './lab.ts';
+import { secretsIn } from '../../support/real/secrets.ts';
 import { ehloReply } from '../../support/scripted-smtp-server.ts';
 
 const REFUSED = '535 5.7.3 Authentication unsuccessful [mail.test]';
@@ -205,5 +206,31 @@ describe('strings that must not be sent', () => {
     const lab = await startLab({ smtpUser: 'a@b\x01auth=Bearer EVIL\x01\x01' });
     expect(await failureOf(lab.begin())).toMatchObject({ stage: 'auth', problem: { code: 'CONFIG_INVALID' }, reply: { code: 454 } });
     expect(lab.server.sessions[0]?.lines.filter((line) => line.startsWith('AUTH'))).toEqual([]);
+  });
+});
+
+describe('a server that quotes what it was sent', () => {
+  const TOKEN = 'first-access-token';
+  const shown = (lab: Awaited<ReturnType<typeof startLab>>, ...more: unknown[]): string => JSON.stringify([lab.log.lines, ...more]);
+
+  it.each([
+    ['the string of XOAUTH2', (line: string) => `454 4.7.0 Temporary failure for ${line}`],
+    ['its end', (line: string) => `454 4.7.0 Temporary failure for …${line.slice(24)}`],
+    ['the token in clear', () => `454 4.7.0 Temporary failure for ${TOKEN}`],
+    ['the token in hex', () => `454 4.7.0 Temporary failure for ${Buffer.from(TOKEN).toString('hex')}`],
+  ])('at AUTH has it removed: %s', async (_name, authString) => {
+    const lab = await startLab({ script: { authString } });
+    const { problem: told, reply } = await failureOf(lab.begin());
+    expect(told.cause).toMatch(/\[(secret|removed)\]/);
+    expect(secretsIn(shown(lab, told, reply), [TOKEN])).toEqual([]);
+  });
+
+  it.each(['mail', 'rcpt', 'data', 'content'] as const)('long after AUTH has it removed: at %s', async (step) => {
+    const lab = await startLab({ script: { [step]: `554 5.0.0 Refused: auth=Bearer ${TOKEN}` } });
+    const { reply, transaction } = await lab.begin();
+    const last = transaction === undefined ? reply : await relay(transaction);
+    const answers = [reply, last];
+    if (step === 'mail' || step === 'content') expect(JSON.stringify(answers)).toContain('[secret]');
+    expect(secretsIn(shown(lab, answers), [TOKEN])).toEqual([]);
   });
 });

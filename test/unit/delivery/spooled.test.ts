@@ -287,6 +287,17 @@ describe('an application', () => {
     expect(await lab.submitted()).toMatch(/^250/);
   });
 
+  it('that gives up while its DATA is being answered frees its room in the queue', async () => {
+    const clock = new FakeClock(START);
+    const lab = await Lab.open({ clock, spool: new MemorySpool(clock, { octets: 1_000, entries: 1 }) });
+    const { transaction } = await lab.begin();
+    await transaction.addForwardPath({ address: 'a@x.test' });
+    const preparing = transaction.prepareContent();
+    transaction.abandon();
+    await preparing;
+    expect(await lab.submitted()).toMatch(/^250/);
+  });
+
   it('that leaves after end-of-data does not stop its message', async () => {
     const lab = await Lab.open();
     const { transaction } = await lab.begin();

@@ -75,12 +75,9 @@ export class EntryWorker {
     });
   }
 
-  /** Report what an entry has to report already. Never rejects. */
-  report(lease: Lease): Promise<void> {
-    return this.#guard(lease.queueId, async () => {
-      const entry = await this.#deps.spool.entry(lease.queueId);
-      if (entry !== undefined) await this.#settler.settle(lease, entry, NO_ATTEMPT, withoutAttempt);
-    });
+  /** Report what an attempt has made of an entry that was accepted after it; `before` is what the entry was then. Never rejects. */
+  report(lease: Lease, before: SpoolEntry, tried: Tried): Promise<void> {
+    return this.#guard(lease.queueId, () => this.#conclude(lease, before, tried));
   }
 
   /** Return an entry that has grown too old, or keep it for the operator. Never rejects. */

@@ -90,9 +90,13 @@ export class Lane {
     void this.#run(lease.queueId, () => this.worker.conclude(lease, attempt));
   }
 
-  /** Report what an entry that was just accepted has to report, and go on with it as usual. */
-  report(lease: Lease): void {
-    void this.#run(lease.queueId, () => this.worker.report(lease));
+  /**
+   * Report what an attempt has made of an entry that was accepted after it, and go on with the entry as usual.
+   *
+   * @param before - As the entry was before the attempt: a report is about what has changed.
+   */
+  report(lease: Lease, before: SpoolEntry, tried: Tried): void {
+    void this.#run(lease.queueId, () => this.worker.report(lease, before, tried));
   }
 
   /** Resolves once nothing is under way. Only to be waited for when the pauses are over. */

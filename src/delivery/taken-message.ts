@@ -92,15 +92,17 @@ export class TakenMessage {
   }
 
   /** Something is left to be done: the message stays, with what is known of each recipient. */
-  async #keep({ judgement }: Tried, { outcome, report }: Settlement): Promise<Reply> {
+  async #keep(tried: Tried, { outcome, report }: Settlement): Promise<Reply> {
     const { lane, draft, message } = this.#parts;
+    const { judgement } = tried;
+    const before = newEntry(message, draft.size);
     const { next, isAmbiguous = false } = outcome;
     const nextAttemptAt = next.kind === 'retry' ? next.at : message.nextAttemptAt;
     const kept: NewMessage = { ...message, statuses: outcome.statuses.map(unreported), isAmbiguous, nextAttemptAt };
     const why = judgement.recipients.find((one) => one.kind === 'retry' || one.kind === 'waits');
     return this.#accepted(why === undefined ? 'some recipients were refused' : why.problem.cause, async () => {
       if (report === undefined && next.kind === 'retry') await draft.accept({ ...kept, attempts: 1 });
-      else lane.report(await draft.acceptLeased(kept, this.#lease(false)));
+      else lane.report(await draft.acceptLeased(kept, this.#lease(false)), before, tried);
     });
   }
 

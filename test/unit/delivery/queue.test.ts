@@ -1,6 +1,7 @@
 /** The queue behind the answers: order, retries, holds, reports, dead letters, clocks that jump, the end of the process. */
 import { describe, expect, it } from 'vitest';
 import { type DurationMs, days, hours, milliseconds, minutes, seconds } from '../../../src/core/clock.ts';
+import type { Draft, DraftRequest } from '../../../src/core/ports/spool.ts';
 import { ProblemError, problem } from '../../../src/core/problem.ts';
 import { testAccount, testProvider } from '../../support/accounts.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -20,6 +21,15 @@ const numbered = (count: number): string[] => Array.from({ length: count }, (_, 
 
 const unreachable = failsAt('connect', 'UPSTREAM_UNREACHABLE');
 const noSignIn = failsAt('token', 'TOKEN_REAUTH_REQUIRED');
+
+/** A disk that is full but for what is kept for outcomes. */
+class SpoolWithoutRoomForReports extends MemorySpool {
+  isFull = true;
+  override async openDraft(request: DraftRequest): Promise<Draft> {
+    if (this.isFull && request.isReport === true) throw new ProblemError(problem('SPOOL_FULL', 'the disk is full'));
+    return super.openDraft(request);
+  }
+}
 
 describe('order', () => {
   it('is that of acceptance, after an outage of the upstream', async () => {
@@ -348,6 +358,26 @@ describe('a spool in trouble', () => {
     spool.failure = undefined;
     await clock.advance(minutes(2));
     expect(lab.recipients).toHaveLength(1);
+    expect(await lab.entries()).toEqual([]);
+  });
+
+  it('without room for reports delivers what it can, and reports later', async () => {
+    const clock = new FakeClock(START);
+    const spool = new SpoolWithoutRoomForReports(clock);
+    const lab = await openQueue({ clock, spool, connections: 2, isIdle: true });
+    const bad = ['bad1@x.test', 'bad2@x.test', 'bad3@x.test'];
+    for (const address of [...bad, 'good@x.test']) await lab.submitted({ to: [address] });
+    lab.upstream.script = refusesRecipients(Object.fromEntries(bad.map((address) => [address, '550 5.1.1 Unknown'])));
+    await lab.delivery.start();
+    await clock.advance(hours(2));
+    expect(lab.recipients).toEqual(['good@x.test']);
+    expect(lab.upstream.calls).toHaveLength(4);
+    const statuses = (await lab.entries()).map(({ recipients }) => recipients[0]?.status);
+    expect(statuses).toHaveLength(3);
+    for (const status of statuses) expect(status).toMatchObject({ kind: 'failed', isReported: false });
+    spool.isFull = false;
+    await clock.advance(hours(2));
+    expect(lab.recipients.slice(1)).toEqual(Array(3).fill('billing@postern.test'));
     expect(await lab.entries()).toEqual([]);
   });
 

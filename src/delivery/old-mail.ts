@@ -59,8 +59,9 @@ export class OldMail {
     const { spool, calendar, giveUpAfter, pauses } = this.#deps;
     const found: QueueId[] = [];
     for await (const { queueId, acceptedAt } of spool.entries({ account: this.#account, isHeld: false })) {
-      if (calendar.age(acceptedAt) < giveUpAfter) break; // In order of acceptance: the others are younger.
-      found.push(queueId);
+      if (calendar.age(acceptedAt) >= giveUpAfter) found.push(queueId);
+      // In order of acceptance, so the others are younger; unless this one was accepted while a clock was wrong.
+      else if (acceptedAt <= calendar.now()) break;
     }
     for (const queueId of found) {
       if (pauses.isOver) return;

@@ -30,7 +30,8 @@ import { describeEntry, matches } from './queue-view.ts';
 /** What the queue needs. */
 export interface SpoolQueueDependencies {
   readonly spool: Spool;
-  readonly clock: Clock;
+  /** By which messages fall due. */
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
 

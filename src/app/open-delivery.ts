@@ -58,7 +58,7 @@ export class OpenQueue {
       hostname: hostname(),
       options: config.delivery,
     });
-    return new OpenQueue(delivery, spool, () => openControlServer(config, spool, log));
+    return new OpenQueue(delivery, spool, () => openControlServer(config, { spool, clock: delivery, log }));
   }
 
   /** Begin to deliver, and to listen to commands. */

@@ -12,11 +12,10 @@ import { join } from 'node:path';
 import { ControlClient } from '../admin/control-client.ts';
 import { ControlServer } from '../admin/control-server.ts';
 import { queueRoutes } from '../admin/queue-routes.ts';
-import { SpoolQueue } from '../admin/spool-queue.ts';
+import { SpoolQueue, type SpoolQueueDependencies } from '../admin/spool-queue.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
-import type { Spool } from '../core/ports/spool.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { createLog, type LineSink } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
@@ -33,8 +32,9 @@ const controlSocket = ({ state }: Pick<Config, 'state'>): string => join(state.d
  *
  * @returns Undefined where the socket could not be opened. That is said in the log, and no reason not to relay mail.
  */
-export async function openControlServer(config: Pick<Config, 'state'>, spool: Spool, log: Log): Promise<ControlServer | undefined> {
-  const queue = new SpoolQueue({ spool, clock: systemClock, log });
+export async function openControlServer(config: Pick<Config, 'state'>, deps: SpoolQueueDependencies): Promise<ControlServer | undefined> {
+  const { log } = deps;
+  const queue = new SpoolQueue(deps);
   const server = new ControlServer({ path: controlSocket(config), routes: queueRoutes(queue), clock: systemClock, log });
   try {
     await server.open();

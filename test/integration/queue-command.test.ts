@@ -61,7 +61,7 @@ async function siteWithMail(isServed: boolean): Promise<{ site: Site; spool: Spo
   const spool = await openSpool(systemFiles, { dir: spoolDirectory(settingsOf(site)), clock: systemClock, log, segmentSize: 1024 * 1024 });
   await fill(spool);
   if (isServed) {
-    const server = await openControlServer(settingsOf(site), spool, log);
+    const server = await openControlServer(settingsOf(site), { spool, clock: systemClock, log });
     if (server === undefined) throw new Error(JSON.stringify(log.lines));
     ends.push(async () => {
       await server.close(seconds(5));

@@ -1,5 +1,6 @@
 /** The queue behind the answers: order, retries, holds, reports, dead letters, clocks that jump, the end of the process. */
 import { describe, expect, it } from 'vitest';
+import { SpoolQueue } from '../../../src/admin/spool-queue.ts';
 import { type DurationMs, days, hours, milliseconds, minutes, seconds } from '../../../src/core/clock.ts';
 import type { Draft, DraftRequest } from '../../../src/core/ports/spool.ts';
 import { ProblemError, problem } from '../../../src/core/problem.ts';
@@ -327,6 +328,32 @@ describe('a clock that jumps', () => {
     const lab = await openQueue({ clock, spool });
     await clock.advance(minutes(1));
     expect(lab.recipients).toHaveLength(3);
+  });
+
+  it('does not keep an operator from making a message due', async () => {
+    const lab = await openQueue();
+    lab.upstream.script = refusesAt('rcpt', '450 4.2.1 Mailbox busy');
+    await lab.submitted();
+    await lab.clock.advance(minutes(100));
+    lab.clock.jump(hours(2)); // As after a machine was suspended: the steady clock stood still.
+    lab.upstream.script = takesAll;
+    const queue = new SpoolQueue({ spool: lab.spool, clock: lab.delivery, log: lab.log });
+    await queue.change('retry', { filter: { account: 'billing' } });
+    await lab.clock.advance(seconds(10));
+    expect(lab.recipients).toEqual(['anna@example.test']);
+  });
+
+  it('does not hide old mail behind a message that a wrong clock has dated', async () => {
+    const clock = new FakeClock(START);
+    const spool = new MemorySpool(clock);
+    await accept(spool, newMessage('1', { acceptedAt: at(days(3650)) }));
+    await accept(spool, newMessage('2', { acceptedAt: START }));
+    await clock.advance(days(4));
+    const lab = await openQueue({ clock, spool, isIdle: true });
+    lab.upstream.script = noSignIn;
+    await lab.delivery.start();
+    await clock.advance(days(2));
+    expect(lab.log.of('message-given-up').map(({ queueId }) => queueId)).toEqual([id('2')]);
   });
 
   it('does not return at the start what is too old by its stored date', async () => {

@@ -18,6 +18,7 @@ import { AccountGate, type GateDependencies } from './account-gate.ts';
 import { Courier, type CourierDependencies, type Tried } from './courier.ts';
 import { EntryWorker, type EntryWorkerDependencies } from './entry-worker.ts';
 import { OldMail } from './old-mail.ts';
+import type { Counted } from './pacer.ts';
 import { LONGEST_WAIT } from './retry-schedule.ts';
 import { pendingOf } from './settlement.ts';
 import { Settler, type SettlerDependencies } from './settler.ts';
@@ -79,10 +80,18 @@ export class Lane {
     this.#beginning ??= this.#beginAll();
   }
 
-  /** Whether a new message may be tried at once, before it is in the spool: the account is in order, and nothing is due that should go first. */
-  async mayTryAtOnce(recipients: number): Promise<boolean> {
-    if (this.#deps.pauses.isOver || this.gate.state.kind !== 'open' || this.gate.paceWait(recipients) > 0) return false;
-    return (await this.#nextDue()) === undefined && this.gate.state.kind === 'open';
+  /**
+   * Whether a new message may be tried at once, before it is in the spool: the account is in order, and nothing is due that should go first.
+   *
+   * @returns It is counted then; else undefined.
+   */
+  async admitAtOnce(recipients: number): Promise<Counted | undefined> {
+    if (!this.#mayTry(recipients) || (await this.#nextDue()) !== undefined) return undefined;
+    return this.#mayTry(recipients) ? this.gate.count(recipients) : undefined; // Much may have begun meanwhile.
+  }
+
+  #mayTry(recipients: number): boolean {
+    return !this.#deps.pauses.isOver && this.gate.state.kind === 'open' && this.gate.paceWait(recipients) <= 0;
   }
 
   /** Go on with an entry whose attempt was begun before it was accepted. */
@@ -129,9 +138,10 @@ export class Lane {
       const entry = await this.#nextDue();
       if (this.#deps.pauses.isOver) return;
       if (entry === undefined) return this.#wakeForNext();
-      const wait = this.gate.paceWait(pendingOf(entry).length);
+      const recipients = pendingOf(entry).length;
+      const wait = this.gate.paceWait(recipients);
       if (wait > 0) return this.#wakeAfter(wait);
-      this.#attempt(entry.queueId);
+      this.#attempt(entry.queueId, this.gate.count(recipients));
     }
   }
 
@@ -148,11 +158,11 @@ export class Lane {
   }
 
   /** While the account is in trouble an attempt is a probe. */
-  #attempt(queueId: QueueId): void {
+  #attempt(queueId: QueueId, counted: Counted): void {
     const isProbe = this.gate.state.kind !== 'open';
     if (isProbe) this.#probes += 1;
     const work = async (): Promise<void> => {
-      await this.worker.attempt(queueId);
+      await this.worker.attempt(queueId, counted);
       if (isProbe) this.#probes -= 1;
     };
     void this.#run(queueId, work);

@@ -17,6 +17,7 @@ import type { DeliveryLog, LoggedMessage } from './delivery-log.ts';
 import { FirstAttempt } from './first-attempt.ts';
 import type { Lane } from './lane.ts';
 import { leaseEnd, OWNER } from './lease-keeper.ts';
+import type { Counted } from './pacer.ts';
 import type { Pauses } from './pauses.ts';
 import { notQueued, presentable, queued, relayed } from './replies.ts';
 import { afterAttempt, type Settlement } from './settlement.ts';
@@ -54,13 +55,12 @@ export class TakenMessage {
   async deliver(when: 'now' | 'later'): Promise<Reply> {
     const { lane, message } = this.#parts;
     if (when === 'later') return this.#queue('the account delivers from the queue');
-    if (!(await lane.mayTryAtOnce(message.forwardPaths.length))) return this.#queue(reasonToWait(lane));
-    return this.#deliverNow();
+    const counted = await lane.admitAtOnce(message.forwardPaths.length);
+    return counted === undefined ? this.#queue(reasonToWait(lane)) : this.#deliverNow(counted);
   }
 
-  async #deliverNow(): Promise<Reply> {
-    const { lane, draft, message, logged } = this.#parts;
-    const attempt = new FirstAttempt(lane, draft, message, logged, this.#deps);
+  async #deliverNow(counted: Counted): Promise<Reply> {
+    const attempt = new FirstAttempt({ ...this.#parts, counted }, this.#deps);
     try {
       const tried = await attempt.inTime();
       return await (tried === undefined ? this.#acceptUnderWay(attempt) : this.#conclude(tried));

@@ -474,6 +474,28 @@ describe('the pace', () => {
     expect(lab.recipients).toEqual(numbered(70));
   });
 
+  it('of recipients is kept by attempts that begin together', async () => {
+    const lab = await Lab.open({
+      accounts: [testAccount({ delivery: 'queue', provider: limits({ connections: 3, recipientsPerDay: 10 }) })],
+      isIdle: true,
+    });
+    for (let n = 0; n < 9; n += 1) await lab.submitted({ to: [1, 2, 3, 4].map((each) => `${n}-${each}@x.test`) });
+    await lab.delivery.start();
+    await lab.clock.advance(minutes(1));
+    expect(lab.recipients).toHaveLength(8);
+  });
+
+  it('of messages is kept by submissions that come together', async () => {
+    const provider = testProvider({ limits: { ...testProvider().limits, messagesPerMinute: 10 } });
+    const lab = await Lab.open({ accounts: [testAccount({ delivery: 'auto', provider })] });
+    const answers = Promise.all(numbered(30).map((address) => lab.submit({ to: [address] })));
+    await lab.clock.advance(seconds(30));
+    for (const { code } of await answers) expect(code).toBe(250);
+    expect(lab.recipients).toHaveLength(10);
+    await lab.clock.advance(minutes(3));
+    expect([...lab.recipients].sort()).toEqual(numbered(30));
+  });
+
   it('of the day survives a restart', async () => {
     const account = testAccount({ delivery: 'queue', provider: limits({ recipientsPerDay: 5 }) });
     const first = await openQueue({ accounts: [account] });

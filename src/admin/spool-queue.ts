@@ -31,7 +31,8 @@ import { PageStart, placeOf } from './page-start.ts';
 /** What the queue needs. */
 export interface SpoolQueueDependencies {
   readonly spool: Spool;
-  readonly clock: Clock;
+  /** By which messages fall due. */
+  readonly clock: Pick<Clock, 'now'>;
   readonly log: Log;
 }
 

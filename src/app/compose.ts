@@ -143,7 +143,7 @@ export class Relay implements Service {
     };
     for (const source of gaugeSources(gauged)) metrics.attach(source);
     const view = new RunningRelayView(gauged, config.source);
-    const doors = new Doors(config, { spool, view, metrics, traces, log });
+    const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, log });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, scrubber, inUse };
     return new Relay({ ...own, listeners, clients: directory, pool, queue, tokens, alerting, expiry, view, doors });

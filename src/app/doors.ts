@@ -15,6 +15,7 @@ import { SpoolQueue } from '../admin/spool-queue.ts';
 import { traceRoutes } from '../admin/trace-routes.ts';
 import type { Config } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
@@ -27,6 +28,8 @@ import { openControlServer } from './queue-access.ts';
 /** What operators are let at. */
 export interface DoorParts {
   readonly spool: Spool;
+  /** By which messages fall due. */
+  readonly calendar: Pick<Clock, 'now'>;
   readonly view: RelayView;
   readonly traces: Traces;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
@@ -53,9 +56,9 @@ export class Doors {
   #control: ControlServer | undefined;
 
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
-  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, view, traces, metrics, log }: DoorParts) {
+  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, calendar, view, traces, metrics, log }: DoorParts) {
     const { admin: settings } = config;
-    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: systemClock, log }), view, traces });
+    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
     this.#config = config;
     this.#log = log;

@@ -10,7 +10,7 @@ import type { AccountRef } from './account-ref.ts';
 import { type AccountState, afterRepair, afterSuccess, afterTrouble, mayBegin, OPEN } from './account-state.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import type { AccountOutcome } from './outcome.ts';
-import type { Pacer } from './pacer.ts';
+import type { Counted, Pacer } from './pacer.ts';
 
 /** What a gate needs. */
 export interface GateDependencies {
@@ -57,6 +57,11 @@ export class AccountGate {
   /** How long the pace keeps a message to so many recipients from going; 0 where it does not. */
   paceWait(recipients: number): DurationMs {
     return this.#deps.pacer.waitFor(this.#account.current, recipients);
+  }
+
+  /** A message to so many recipients goes now. To be said in the turn in which the pace was asked, lest others take the same room. */
+  count(recipients: number): Counted {
+    return this.#deps.pacer.count(this.#account.current, recipients);
   }
 
   /** What an attempt that began at `began` has shown. */

@@ -1,5 +1,5 @@
 /**
- * One attempt to hand a message over, from the queue's point of view: counted by the pacer, judged, learned from, logged.
+ * One attempt to hand a message over, from the queue's point of view: judged, the count of the pacer put right, learned from, logged.
  *
  * @packageDocumentation
  */
@@ -12,13 +12,12 @@ import type { AccountRef } from './account-ref.ts';
 import type { AccountGate } from './account-gate.ts';
 import type { DeliveryLog, LoggedMessage } from './delivery-log.ts';
 import { type Classify, type Judgement, judge } from './outcome.ts';
-import type { Pacer } from './pacer.ts';
+import type { Counted } from './pacer.ts';
 
 /** What a courier needs. */
 export interface CourierDependencies {
   readonly upstream: Upstream;
   readonly classify: Classify;
-  readonly pacer: Pacer;
   readonly clock: Clock;
   readonly log: DeliveryLog;
 }
@@ -30,6 +29,8 @@ export interface Parcel {
   readonly message: LoggedMessage;
   /** 1 for the first. */
   readonly attempt: number;
+  /** By the pacer, when it was decided that the parcel may go. */
+  readonly counted: Counted;
   /** How long to wait for a connection of the account. */
   readonly patience: DurationMs;
 }
@@ -52,10 +53,9 @@ export class Courier {
   }
 
   /** @throws Whatever the content throws: nothing was delivered. */
-  async try({ envelope, openContent, message, attempt, patience }: Parcel): Promise<Tried> {
-    const { upstream, classify, pacer, clock, log } = this.#deps;
+  async try({ envelope, openContent, message, attempt, counted, patience }: Parcel): Promise<Tried> {
+    const { upstream, classify, clock, log } = this.#deps;
     const began = clock.monotonic();
-    const counted = pacer.count(this.#account.current, envelope.forwardPaths.length);
     try {
       const result = await upstream.relay(this.#account.current, envelope, openContent, patience, namesOf(message));
       const judgement = judge(result, classify);

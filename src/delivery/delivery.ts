@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import type { Account, AccountName } from '../core/account.ts';
-import type { DurationMs } from '../core/clock.ts';
+import type { DurationMs, EpochMs } from '../core/clock.ts';
 import { mebibytes } from '../core/octets.ts';
 import type { Alerts, DeliveryWatch } from '../core/ports/alerts.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -61,6 +61,7 @@ export class Delivery {
   /** For the listener. */
   readonly submission: Submission;
   readonly #scheduler: Scheduler;
+  readonly #calendar: Calendar;
   readonly #pacer: Pacer;
   readonly #pauses: Pauses;
   readonly #deadLetters: DeadLetterWatch;
@@ -81,6 +82,7 @@ export class Delivery {
       giveUpAfter: this.#options.giveUpAfter,
       wholeLimit: WHOLE_LIMIT,
     });
+    this.#calendar = calendar;
     this.#pauses = pauses;
     this.#pacer = pacer;
     this.#deadLetters = deadLetters;
@@ -104,6 +106,11 @@ export class Delivery {
     const calendar = new Calendar(deps.clock);
     const pacer = await Pacer.open({ store: deps.paceStore, clock: deps.clock, calendar, log: deps.log });
     return new Delivery(deps, calendar, pacer);
+  }
+
+  /** The time by which messages fall due. It does not follow a wall clock that jumps. */
+  now(): EpochMs {
+    return this.#calendar.now();
   }
 
   /** Begin to deliver what is in the spool. */

@@ -17,6 +17,7 @@ import type { Courier, Tried } from './courier.ts';
 import type { DeadLetterWatch } from './dead-letter-watch.ts';
 import type { DeliveryLog } from './delivery-log.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import type { Counted } from './pacer.ts';
 import type { Pauses } from './pauses.ts';
 import { afterAttempt, givenUp, pendingOf, withoutAttempt } from './settlement.ts';
 import { type AttemptContext, type Decide, loggedEntry, type Settler } from './settler.ts';
@@ -53,17 +54,22 @@ export class EntryWorker {
     this.#leases = new LeaseKeeper(deps);
   }
 
-  /** Try to deliver an entry. Never rejects. */
-  attempt(queueId: QueueId): Promise<void> {
-    return this.#guard(queueId, async () => {
+  /**
+   * Try to deliver an entry. Never rejects.
+   *
+   * @param counted - By the pacer, in the belief that the entry goes now.
+   */
+  async attempt(queueId: QueueId, counted: Counted): Promise<void> {
+    await this.#guard(queueId, async () => {
       const held = await this.#claim(queueId);
       if (held === undefined) return this.#deps.pauses.wait(SHORT_PAUSE);
       const { lease, entry } = held;
       const pending = pendingOf(entry);
       if (pending.length === 0) return this.#settler.settle(lease, entry, NO_ATTEMPT, withoutAttempt);
-      const tried = await this.#leases.keep(lease, this.#try(lease, entry, pending));
+      const tried = await this.#leases.keep(lease, this.#try(lease, entry, { pending, counted }));
       return this.#conclude(lease, entry, tried);
     });
+    counted.correct({ messages: 0, recipients: 0 }); // Of no consequence where it was tried.
   }
 
   /** Go on with an entry whose attempt was begun before it was accepted. Never rejects. */
@@ -75,12 +81,9 @@ export class EntryWorker {
     });
   }
 
-  /** Report what an entry has to report already. Never rejects. */
-  report(lease: Lease): Promise<void> {
-    return this.#guard(lease.queueId, async () => {
-      const entry = await this.#deps.spool.entry(lease.queueId);
-      if (entry !== undefined) await this.#settler.settle(lease, entry, NO_ATTEMPT, withoutAttempt);
-    });
+  /** Report what an attempt has made of an entry that was accepted after it; `before` is what the entry was then. Never rejects. */
+  report(lease: Lease, before: SpoolEntry, tried: Tried): Promise<void> {
+    return this.#guard(lease.queueId, () => this.#conclude(lease, before, tried));
   }
 
   /** Return an entry that has grown too old, or keep it for the operator. Never rejects. */
@@ -122,7 +125,7 @@ export class EntryWorker {
     return lease === undefined || entry === undefined ? undefined : { lease, entry };
   }
 
-  #try(lease: Lease, entry: SpoolEntry, pending: readonly number[]): Promise<Tried> {
+  #try(lease: Lease, entry: SpoolEntry, { pending, counted }: { pending: readonly number[]; counted: Counted }): Promise<Tried> {
     const message = loggedEntry(entry, pending);
     if (entry.isAmbiguous) this.#deps.log.triedAgain(message);
     const openContent = (): AsyncIterable<Uint8Array> => this.transmit(lease);
@@ -131,6 +134,7 @@ export class EntryWorker {
       openContent,
       message,
       attempt: entry.attempts + 1,
+      counted,
       patience: PATIENCE,
     });
   }

@@ -14,6 +14,7 @@ import type { Tried } from './courier.ts';
 import type { LoggedMessage } from './delivery-log.ts';
 import type { Lane } from './lane.ts';
 import { leaseEnd, OWNER } from './lease-keeper.ts';
+import type { Counted } from './pacer.ts';
 import type { Pauses } from './pauses.ts';
 
 /** What a first attempt needs. */
@@ -22,6 +23,15 @@ export interface FirstAttemptDependencies {
   readonly pauses: Pauses;
   /** How long the application waits. */
   readonly budget: () => DurationMs;
+}
+
+/** What is tried, and where. */
+export interface FirstAttemptParts {
+  readonly lane: Lane;
+  readonly draft: Draft;
+  readonly message: NewMessage;
+  readonly logged: LoggedMessage;
+  readonly counted: Counted;
 }
 
 export class FirstAttempt {
@@ -34,7 +44,7 @@ export class FirstAttempt {
   #isContentBegun = false;
   #accepting: Promise<Lease> | undefined;
 
-  constructor(lane: Lane, draft: Draft, message: NewMessage, logged: LoggedMessage, deps: FirstAttemptDependencies) {
+  constructor({ lane, draft, message, logged, counted }: FirstAttemptParts, deps: FirstAttemptDependencies) {
     this.#lane = lane;
     this.#draft = draft;
     this.#message = message;
@@ -45,6 +55,7 @@ export class FirstAttempt {
       openContent: () => this.#content(),
       message: logged,
       attempt: 1,
+      counted,
       patience: deps.budget(),
     });
     this.done.catch(() => undefined); // Whoever looks at it is told; nobody may be looking yet.

@@ -19,6 +19,7 @@ import type { AccountRef } from './account-ref.ts';
 import { Courier, type CourierDependencies, type Tried } from './courier.ts';
 import { EntryWorker, type EntryWorkerDependencies } from './entry-worker.ts';
 import { OldMail } from './old-mail.ts';
+import type { Counted } from './pacer.ts';
 import { LONGEST_WAIT } from './retry-schedule.ts';
 import { pendingOf } from './settlement.ts';
 import { Settler, type SettlerDependencies } from './settler.ts';
@@ -97,10 +98,18 @@ export class Lane {
     this.#beginning ??= this.#beginAll();
   }
 
-  /** Whether a new message may be tried at once, before it is in the spool: the account is in order, and nothing is due that should go first. */
-  async mayTryAtOnce(recipients: number): Promise<boolean> {
-    if (this.#deps.pauses.isOver || this.gate.state.kind !== 'open' || this.gate.paceWait(recipients) > 0) return false;
-    return (await this.#nextDue()) === undefined && this.gate.state.kind === 'open';
+  /**
+   * Whether a new message may be tried at once, before it is in the spool: the account is in order, and nothing is due that should go first.
+   *
+   * @returns It is counted then; else undefined.
+   */
+  async admitAtOnce(recipients: number): Promise<Counted | undefined> {
+    if (!this.#mayTry(recipients) || (await this.#nextDue()) !== undefined) return undefined;
+    return this.#mayTry(recipients) ? this.gate.count(recipients) : undefined; // Much may have begun meanwhile.
+  }
+
+  #mayTry(recipients: number): boolean {
+    return !this.#deps.pauses.isOver && this.gate.state.kind === 'open' && this.gate.paceWait(recipients) <= 0;
   }
 
   /** Go on with an entry whose attempt was begun before it was accepted. */
@@ -108,9 +117,13 @@ export class Lane {
     void this.#run(lease.queueId, () => this.worker.conclude(lease, attempt));
   }
 
-  /** Report what an entry that was just accepted has to report, and go on with it as usual. */
-  report(lease: Lease): void {
-    void this.#run(lease.queueId, () => this.worker.report(lease));
+  /**
+   * Report what an attempt has made of an entry that was accepted after it, and go on with the entry as usual.
+   *
+   * @param before - As the entry was before the attempt: a report is about what has changed.
+   */
+  report(lease: Lease, before: SpoolEntry, tried: Tried): void {
+    void this.#run(lease.queueId, () => this.worker.report(lease, before, tried));
   }
 
   /** Resolves once nothing is under way. Only to be waited for when the pauses are over. */
@@ -143,9 +156,10 @@ export class Lane {
       const entry = await this.#nextDue();
       if (this.#deps.pauses.isOver) return;
       if (entry === undefined) return this.#wakeForNext();
-      const wait = this.gate.paceWait(pendingOf(entry).length);
+      const recipients = pendingOf(entry).length;
+      const wait = this.gate.paceWait(recipients);
       if (wait > 0) return this.#wakeAfter(wait);
-      this.#attempt(entry.queueId);
+      this.#attempt(entry.queueId, this.gate.count(recipients));
     }
   }
 
@@ -162,11 +176,11 @@ export class Lane {
   }
 
   /** While the account is in trouble an attempt is a probe. */
-  #attempt(queueId: QueueId): void {
+  #attempt(queueId: QueueId, counted: Counted): void {
     const isProbe = this.gate.state.kind !== 'open';
     if (isProbe) this.#probes += 1;
     const work = async (): Promise<void> => {
-      await this.worker.attempt(queueId);
+      await this.worker.attempt(queueId, counted);
       if (isProbe) this.#probes -= 1;
     };
     void this.#run(queueId, work);

@@ -63,8 +63,9 @@ export class OldMail {
     const { giveUpAfter } = policyOf(this.#account.current);
     const found: QueueId[] = [];
     for await (const { queueId, acceptedAt } of spool.entries({ account: this.#account.current.name, isHeld: false })) {
-      if (calendar.age(acceptedAt) < giveUpAfter) break; // In order of acceptance: the others are younger.
-      found.push(queueId);
+      if (calendar.age(acceptedAt) >= giveUpAfter) found.push(queueId);
+      // In order of acceptance, so the others are younger; unless this one was accepted while a clock was wrong.
+      else if (acceptedAt <= calendar.now()) break;
     }
     for (const queueId of found) {
       if (pauses.isOver) return;

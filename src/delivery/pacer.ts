@@ -25,7 +25,7 @@ export interface PacerDependencies {
 
 /** A message that has been counted. */
 export interface Counted {
-  /** It never got as far as MAIL, or reached fewer recipients than were counted. Harmless when repeated. */
+  /** It never got as far as MAIL, or reached fewer recipients than were counted. The first word counts. */
   correct(actual: { readonly messages: 0 | 1; readonly recipients: number }): void;
 }
 
@@ -74,8 +74,9 @@ export class Pacer {
     let isCorrected = false;
     return {
       correct: (actual) => {
-        if (isCorrected || (actual.messages === 1 && actual.recipients === recipients)) return;
+        if (isCorrected) return;
         isCorrected = true;
+        if (actual.messages === 1 && actual.recipients === recipients) return;
         if (actual.messages === 0) windows.remove(recipients, moment);
         else windows.addRecipients(actual.recipients - recipients, moment.calendar);
         this.#changed();

@@ -71,6 +71,26 @@ export function withoutAttempt(entry: SpoolEntry, context: SettlementContext): S
   return settle(entry, statuses, entry.nextAttemptAt, false, context);
 }
 
+/**
+ * The same where its report cannot be stored, so that what came of the attempt is recorded all the same. Of whom the report was to tell is left
+ * unreported, and the entry stays to have it made later; only news of success, which is owed nobody who waits, is let go.
+ *
+ * @param at - When the report is tried again, unless the entry is due for other reasons.
+ */
+export function withoutReport(entry: SpoolEntry, { outcome, expired, report, deadLetter }: Settlement, at: EpochMs): Settlement {
+  if (report === undefined) return { outcome, expired, ...(deadLetter === undefined ? {} : { deadLetter }) };
+  const statuses = outcome.statuses.map((status, index) => {
+    const before = entry.recipients[index]?.status;
+    const wasReported = before !== undefined && 'isReported' in before && before.isReported;
+    return 'isReported' in status && !wasReported ? { ...status, isReported: false } : status;
+  });
+  const isOwed = report.recipients.some(({ action }) => action === 'failed');
+  const { warnedAt: _, ...rest } = outcome;
+  if (!isOwed) return { outcome: rest, expired, ...(deadLetter === undefined ? {} : { deadLetter }) };
+  const next = outcome.next.kind === 'retry' ? outcome.next : ({ kind: 'retry', at } as const);
+  return { outcome: { ...rest, statuses, next }, expired };
+}
+
 function statusAfter(status: RecipientStatus, outcome: RecipientOutcome | undefined, isGivenUp: boolean, now: EpochMs): RecipientStatus {
   switch (outcome?.kind) {
     case undefined:

@@ -7,7 +7,7 @@
  * @packageDocumentation
  */
 import type { Account } from '../core/account.ts';
-import { type DurationMs, milliseconds, seconds } from '../core/clock.ts';
+import { type DurationMs, milliseconds, plus, seconds } from '../core/clock.ts';
 import type { Lease, Report } from '../core/ports/spool.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { RecipientStatus, SpoolEntry } from '../core/spool-entry.ts';
@@ -18,7 +18,8 @@ import type { DeliveryLog, LoggedMessage } from './delivery-log.ts';
 import type { Classify } from './outcome.ts';
 import type { Pauses } from './pauses.ts';
 import { draftReport, type ReportDependencies } from './reports.ts';
-import type { Settlement, SettlementContext } from './settlement.ts';
+import { retryWait } from './retry-schedule.ts';
+import { type Settlement, type SettlementContext, withoutReport } from './settlement.ts';
 
 /** What settling needs. */
 export interface SettlerDependencies extends ReportDependencies {
@@ -38,6 +39,8 @@ export type Decide = (entry: SpoolEntry, context: SettlementContext) => Settleme
 
 const FIRST_PAUSE = seconds(1);
 const LONGEST_PAUSE = seconds(60);
+/** So often an outcome is to be recorded together with its report; after that, about a quarter of a minute, without it. */
+const REPORT_TRIES = 4;
 
 export class Settler {
   readonly #account: Readonly<AccountRef>;
@@ -67,15 +70,23 @@ export class Settler {
     const message = loggedEntry(entry);
     for (let failures = 0; ; failures += 1) {
       try {
-        await this.#once(lease, entry, message, decide(entry, this.context(entry, attempt)));
+        await this.#once(lease, entry, message, this.#decided(entry, attempt, decide, failures));
         return;
       } catch (error) {
         log.stuck(message, 'recording what became of the message', error);
         if (!(error instanceof ProblemError)) return this.#setAside(lease, entry, message);
-        if (isGone(error) || pauses.isOver) return;
+        if (isGone(error) || (pauses.isOver && failures > REPORT_TRIES)) return;
         await pauses.wait(pauseAfter(failures));
       }
     }
+  }
+
+  /** A report takes room on the disk, which may not be had before other mail has left; without it the outcome alone is recorded. */
+  #decided(entry: SpoolEntry, attempt: AttemptContext, decide: Decide, failures: number): Settlement {
+    const context = this.context(entry, attempt);
+    const settlement = decide(entry, context);
+    if (failures < REPORT_TRIES) return settlement;
+    return withoutReport(entry, settlement, plus(context.now, retryWait(entry.attempts + 1, context.random)));
   }
 
   /** @throws ProblemError where it was not recorded. */

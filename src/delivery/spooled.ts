@@ -63,6 +63,7 @@ class SpooledTransaction implements SubmissionTransaction {
   readonly #deps: SpooledDeliveryDependencies;
   readonly #forwardPaths: ForwardPath[] = [];
   #draft: Draft | undefined;
+  #isAbandoned = false;
 
   constructor(start: SubmissionStart, lane: Lane, deps: SpooledDeliveryDependencies) {
     this.#start = start;
@@ -79,7 +80,10 @@ class SpooledTransaction implements SubmissionTransaction {
     const { size } = this.#start.parameters;
     const { name: account } = this.#account;
     try {
-      this.#draft = await this.#deps.spool.openDraft({ account, ...(size === undefined ? {} : { expectedSize: size }) });
+      const draft = await this.#deps.spool.openDraft({ account, ...(size === undefined ? {} : { expectedSize: size }) });
+      // The application has left meanwhile. Nobody else would give back the room that the draft takes.
+      if (this.#isAbandoned) await draft.discard();
+      else this.#draft = draft;
       return undefined;
     } catch (error) {
       return this.#notAccepted(problemOf(error));
@@ -104,6 +108,7 @@ class SpooledTransaction implements SubmissionTransaction {
   }
 
   abandon(): void {
+    this.#isAbandoned = true;
     void this.#draft?.discard();
     this.#draft = undefined;
   }

@@ -17,6 +17,7 @@ import type { DeliveryLog, LoggedMessage } from './delivery-log.ts';
 import { FirstAttempt } from './first-attempt.ts';
 import type { Lane } from './lane.ts';
 import { leaseEnd, OWNER } from './lease-keeper.ts';
+import type { Counted } from './pacer.ts';
 import type { Pauses } from './pauses.ts';
 import { notQueued, presentable, queued, relayed } from './replies.ts';
 import { afterAttempt, type Settlement } from './settlement.ts';
@@ -54,13 +55,12 @@ export class TakenMessage {
   async deliver(when: 'now' | 'later'): Promise<Reply> {
     const { lane, message } = this.#parts;
     if (when === 'later') return this.#queue('the account delivers from the queue');
-    if (!(await lane.mayTryAtOnce(message.forwardPaths.length))) return this.#queue(reasonToWait(lane));
-    return this.#deliverNow();
+    const counted = await lane.admitAtOnce(message.forwardPaths.length);
+    return counted === undefined ? this.#queue(reasonToWait(lane)) : this.#deliverNow(counted);
   }
 
-  async #deliverNow(): Promise<Reply> {
-    const { lane, draft, message, logged } = this.#parts;
-    const attempt = new FirstAttempt(lane, draft, message, logged, this.#deps);
+  async #deliverNow(counted: Counted): Promise<Reply> {
+    const attempt = new FirstAttempt({ ...this.#parts, counted }, this.#deps);
     try {
       const tried = await attempt.inTime();
       return await (tried === undefined ? this.#acceptUnderWay(attempt) : this.#conclude(tried));
@@ -92,15 +92,17 @@ export class TakenMessage {
   }
 
   /** Something is left to be done: the message stays, with what is known of each recipient. */
-  async #keep({ judgement }: Tried, { outcome, report }: Settlement): Promise<Reply> {
+  async #keep(tried: Tried, { outcome, report }: Settlement): Promise<Reply> {
     const { lane, draft, message } = this.#parts;
+    const { judgement } = tried;
+    const before = newEntry(message, draft.size);
     const { next, isAmbiguous = false } = outcome;
     const nextAttemptAt = next.kind === 'retry' ? next.at : message.nextAttemptAt;
     const kept: NewMessage = { ...message, statuses: outcome.statuses.map(unreported), isAmbiguous, nextAttemptAt };
     const why = judgement.recipients.find((one) => one.kind === 'retry' || one.kind === 'waits');
     return this.#accepted(why === undefined ? 'some recipients were refused' : why.problem.cause, async () => {
       if (report === undefined && next.kind === 'retry') await draft.accept({ ...kept, attempts: 1 });
-      else lane.report(await draft.acceptLeased(kept, this.#lease(false)));
+      else lane.report(await draft.acceptLeased(kept, this.#lease(false)), before, tried);
     });
   }
 

@@ -1,6 +1,8 @@
 /** The queue behind the answers: order, retries, holds, reports, dead letters, clocks that jump, the end of the process. */
 import { describe, expect, it } from 'vitest';
+import { SpoolQueue } from '../../../src/admin/spool-queue.ts';
 import { type DurationMs, days, hours, milliseconds, minutes, seconds } from '../../../src/core/clock.ts';
+import type { Draft, DraftRequest } from '../../../src/core/ports/spool.ts';
 import { ProblemError, problem } from '../../../src/core/problem.ts';
 import { testAccount, testProvider } from '../../support/accounts.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -20,6 +22,15 @@ const numbered = (count: number): string[] => Array.from({ length: count }, (_, 
 
 const unreachable = failsAt('connect', 'UPSTREAM_UNREACHABLE');
 const noSignIn = failsAt('token', 'TOKEN_REAUTH_REQUIRED');
+
+/** A disk that is full but for what is kept for outcomes. */
+class SpoolWithoutRoomForReports extends MemorySpool {
+  isFull = true;
+  override async openDraft(request: DraftRequest): Promise<Draft> {
+    if (this.isFull && request.isReport === true) throw new ProblemError(problem('SPOOL_FULL', 'the disk is full'));
+    return super.openDraft(request);
+  }
+}
 
 describe('order', () => {
   it('is that of acceptance, after an outage of the upstream', async () => {
@@ -319,6 +330,32 @@ describe('a clock that jumps', () => {
     expect(lab.recipients).toHaveLength(3);
   });
 
+  it('does not keep an operator from making a message due', async () => {
+    const lab = await openQueue();
+    lab.upstream.script = refusesAt('rcpt', '450 4.2.1 Mailbox busy');
+    await lab.submitted();
+    await lab.clock.advance(minutes(100));
+    lab.clock.jump(hours(2)); // As after a machine was suspended: the steady clock stood still.
+    lab.upstream.script = takesAll;
+    const queue = new SpoolQueue({ spool: lab.spool, clock: lab.delivery, log: lab.log });
+    await queue.change('retry', { filter: { account: 'billing' } });
+    await lab.clock.advance(seconds(10));
+    expect(lab.recipients).toEqual(['anna@example.test']);
+  });
+
+  it('does not hide old mail behind a message that a wrong clock has dated', async () => {
+    const clock = new FakeClock(START);
+    const spool = new MemorySpool(clock);
+    await accept(spool, newMessage('1', { acceptedAt: at(days(3650)) }));
+    await accept(spool, newMessage('2', { acceptedAt: START }));
+    await clock.advance(days(4));
+    const lab = await openQueue({ clock, spool, isIdle: true });
+    lab.upstream.script = noSignIn;
+    await lab.delivery.start();
+    await clock.advance(days(2));
+    expect(lab.log.of('message-given-up').map(({ queueId }) => queueId)).toEqual([id('2')]);
+  });
+
   it('does not return at the start what is too old by its stored date', async () => {
     const clock = new FakeClock(START);
     const spool = new MemorySpool(clock);
@@ -348,6 +385,26 @@ describe('a spool in trouble', () => {
     spool.failure = undefined;
     await clock.advance(minutes(2));
     expect(lab.recipients).toHaveLength(1);
+    expect(await lab.entries()).toEqual([]);
+  });
+
+  it('without room for reports delivers what it can, and reports later', async () => {
+    const clock = new FakeClock(START);
+    const spool = new SpoolWithoutRoomForReports(clock);
+    const lab = await openQueue({ clock, spool, connections: 2, isIdle: true });
+    const bad = ['bad1@x.test', 'bad2@x.test', 'bad3@x.test'];
+    for (const address of [...bad, 'good@x.test']) await lab.submitted({ to: [address] });
+    lab.upstream.script = refusesRecipients(Object.fromEntries(bad.map((address) => [address, '550 5.1.1 Unknown'])));
+    await lab.delivery.start();
+    await clock.advance(hours(2));
+    expect(lab.recipients).toEqual(['good@x.test']);
+    expect(lab.upstream.calls).toHaveLength(4);
+    const statuses = (await lab.entries()).map(({ recipients }) => recipients[0]?.status);
+    expect(statuses).toHaveLength(3);
+    for (const status of statuses) expect(status).toMatchObject({ kind: 'failed', isReported: false });
+    spool.isFull = false;
+    await clock.advance(hours(2));
+    expect(lab.recipients.slice(1)).toEqual(Array(3).fill('billing@postern.test'));
     expect(await lab.entries()).toEqual([]);
   });
 
@@ -415,6 +472,28 @@ describe('the pace', () => {
     }
     expect(perMinute).toEqual([30, 60, 70]);
     expect(lab.recipients).toEqual(numbered(70));
+  });
+
+  it('of recipients is kept by attempts that begin together', async () => {
+    const lab = await Lab.open({
+      accounts: [testAccount({ delivery: 'queue', provider: limits({ connections: 3, recipientsPerDay: 10 }) })],
+      isIdle: true,
+    });
+    for (let n = 0; n < 9; n += 1) await lab.submitted({ to: [1, 2, 3, 4].map((each) => `${n}-${each}@x.test`) });
+    await lab.delivery.start();
+    await lab.clock.advance(minutes(1));
+    expect(lab.recipients).toHaveLength(8);
+  });
+
+  it('of messages is kept by submissions that come together', async () => {
+    const provider = testProvider({ limits: { ...testProvider().limits, messagesPerMinute: 10 } });
+    const lab = await Lab.open({ accounts: [testAccount({ delivery: 'auto', provider })] });
+    const answers = Promise.all(numbered(30).map((address) => lab.submit({ to: [address] })));
+    await lab.clock.advance(seconds(30));
+    for (const { code } of await answers) expect(code).toBe(250);
+    expect(lab.recipients).toHaveLength(10);
+    await lab.clock.advance(minutes(3));
+    expect([...lab.recipients].sort()).toEqual(numbered(30));
   });
 
   it('of the day survives a restart', async () => {

@@ -128,6 +128,31 @@ describe('auto, with an upstream that answers', () => {
   });
 });
 
+describe('a report about a message that was tried before it was kept', () => {
+  it('tells of success where another recipient is still waited for', async () => {
+    const lab = await Lab.open();
+    const script = refusesRecipients({ 'b@x.test': '450 4.2.1 Mailbox busy' });
+    lab.upstream.next(async (call) => ({ ...(await script(call)), isDsnPassedOn: false }));
+    await lab.submitted({ to: [{ address: 'a@x.test', notify: ['SUCCESS'] }, 'b@x.test'] });
+    await lab.clock.advance(minutes(2));
+    expect([...lab.recipients].sort()).toEqual(['a@x.test', 'b@x.test', 'billing@postern.test']);
+    const report = lab.upstream.delivered.find(({ address }) => address === 'billing@postern.test')?.content;
+    expect(report).toMatch(/Final-Recipient: rfc822; a@x\.test\r\nAction: relayed/);
+    expect(report).not.toContain('b@x.test');
+    expect(await lab.entries()).toEqual([]);
+  });
+
+  it('names the host that refused a recipient', async () => {
+    const lab = await Lab.open();
+    lab.upstream.next(refusesRecipients({ 'b@x.test': '550 5.1.1 Unknown' }));
+    await lab.submitted({ to: ['a@x.test', 'b@x.test'] });
+    await lab.clock.advance(minutes(2));
+    const report = lab.upstream.delivered.find(({ address }) => address === 'billing@postern.test')?.content;
+    expect(report).toContain('Remote-MTA: dns; smtp.lab.test\r\n');
+    expect(report).toContain('smtp.lab.test said: 550 5.1.1 Unknown');
+  });
+});
+
 describe('auto, with an upstream that takes its time', () => {
   it('answers once the budget is spent, and the attempt goes on and is settled', async () => {
     const lab = await Lab.open();
@@ -284,6 +309,17 @@ describe('an application', () => {
     expect(await other.transaction.prepareContent()).toMatchObject({ code: 452, enhancedCode: '4.3.1' });
     transaction.abandon();
     await clock.advance(milliseconds(1));
+    expect(await lab.submitted()).toMatch(/^250/);
+  });
+
+  it('that gives up while its DATA is being answered frees its room in the queue', async () => {
+    const clock = new FakeClock(START);
+    const lab = await Lab.open({ clock, spool: new MemorySpool(clock, { octets: 1_000, entries: 1 }) });
+    const { transaction } = await lab.begin();
+    await transaction.addForwardPath({ address: 'a@x.test' });
+    const preparing = transaction.prepareContent();
+    transaction.abandon();
+    await preparing;
     expect(await lab.submitted()).toMatch(/^250/);
   });
 

@@ -17,6 +17,7 @@ import type { SpoolEntry } from '../core/spool-entry.ts';
 import { AccountGate, type GateDependencies } from './account-gate.ts';
 import { Courier, type CourierDependencies, type Tried } from './courier.ts';
 import { EntryWorker, type EntryWorkerDependencies } from './entry-worker.ts';
+import { LEASE_TERM } from './lease-keeper.ts';
 import { OldMail } from './old-mail.ts';
 import { LONGEST_WAIT } from './retry-schedule.ts';
 import { pendingOf } from './settlement.ts';
@@ -166,7 +167,12 @@ export class Lane {
   async #wakeForNext(): Promise<void> {
     const { spool, calendar } = this.#deps;
     const summary = (await spool.accounts()).find(({ account }) => account === this.account.name);
-    if (summary?.nextAttemptAt === undefined) return;
+    if (summary === undefined) return;
+    if (summary.nextAttemptAt === undefined) {
+      // A lease that nobody gives back runs out, and nothing but the time tells of that.
+      if (summary.entries > summary.held) this.#wakeAfter(LEASE_TERM);
+      return;
+    }
     const wait = between(calendar.now(), summary.nextAttemptAt);
     if (wait > HORIZON) await this.#bringForward();
     else this.#wakeAfter(milliseconds(Math.max(wait, SHORTEST_WAIT)));

@@ -365,6 +365,20 @@ describe('a spool in trouble', () => {
     await clock.advance(minutes(1));
     expect(lab.recipients).toEqual(['anna@example.test']);
   });
+
+  it('that keeps a lease which nobody gave back keeps the message no longer than the lease', async () => {
+    const clock = new FakeClock(START);
+    const spool = new MemorySpool(clock);
+    const lab = await openQueue({ clock, spool, isIdle: true });
+    await lab.submitted();
+    const [entry] = await lab.entries();
+    await spool.claim(entry?.queueId ?? id(0), 'somebody who is gone', at(minutes(15)));
+    await lab.delivery.start();
+    await clock.advance(minutes(10));
+    expect(lab.recipients).toEqual([]);
+    await clock.advance(minutes(10));
+    expect(lab.recipients).toEqual(['anna@example.test']);
+  });
 });
 
 describe('an operator', () => {

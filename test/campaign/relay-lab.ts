@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -32,6 +33,8 @@ export interface RelayStart {
   readonly blackHole?: string;
   /** Port of something between the relay and its provider. */
   readonly smtpPort?: number;
+  /** Run as this user, who then owns the state. */
+  readonly user?: number;
 }
 
 export class RelayLab {
@@ -74,7 +77,8 @@ export class RelayLab {
     const file = join(this.folder, 'postern.yaml');
     writeFileSync(file, JSON.stringify(this.#document(port, settings))); // JSON is YAML.
     const began = performance.now();
-    const running = postern(['serve', '--config', file]);
+    if (settings.user !== undefined) execFileSync('chown', ['-R', String(settings.user), this.folder]);
+    const running = postern(['serve', '--config', file], settings.user === undefined ? {} : { user: settings.user });
     this.#running = running;
     while (!(await isGreeted(port))) {
       if (running.child.exitCode !== null) throw new Error(`the relay ended: ${running.stdout}${running.stderr}`);
@@ -83,9 +87,16 @@ export class RelayLab {
     return { port, readyAfter: performance.now() - began };
   }
 
+  /** Of the relay that runs. */
+  get pid(): number {
+    const pid = this.#running?.child.pid;
+    if (pid === undefined) throw new Error('no relay is running');
+    return pid;
+  }
+
   /** Highest resident memory of the relay so far, in octets, as the kernel counts it. */
   peakMemory(): number {
-    const status = readFileSync(`/proc/${this.#running?.child.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
   }
 

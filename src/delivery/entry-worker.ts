@@ -53,17 +53,27 @@ export class EntryWorker {
     this.#leases = new LeaseKeeper(deps);
   }
 
-  /** Try to deliver an entry. Never rejects. */
-  attempt(queueId: QueueId): Promise<void> {
-    return this.#guard(queueId, async () => {
+  /**
+   * Try to deliver an entry. Never rejects.
+   *
+   * @param onCounted - Called once the pacer knows of it, or nothing is going to be tried; perhaps twice.
+   */
+  attempt(queueId: QueueId, onCounted: () => void): Promise<void> {
+    const work = async (): Promise<void> => {
       const held = await this.#claim(queueId);
-      if (held === undefined) return this.#deps.pauses.wait(SHORT_PAUSE);
+      if (held === undefined) {
+        onCounted();
+        return this.#deps.pauses.wait(SHORT_PAUSE);
+      }
       const { lease, entry } = held;
       const pending = pendingOf(entry);
-      if (pending.length === 0) return this.#settler.settle(lease, entry, NO_ATTEMPT, withoutAttempt);
-      const tried = await this.#leases.keep(lease, this.#try(lease, entry, pending));
-      return this.#conclude(lease, entry, tried);
-    });
+      const trying = pending.length === 0 ? undefined : this.#try(lease, entry, pending);
+      onCounted();
+      if (trying === undefined) return this.#settler.settle(lease, entry, NO_ATTEMPT, withoutAttempt);
+      return this.#conclude(lease, entry, await this.#leases.keep(lease, trying));
+    };
+    // Also where the claim has failed. A second call changes nothing.
+    return this.#guard(queueId, () => work().finally(onCounted));
   }
 
   /** Go on with an entry whose attempt was begun before it was accepted. Never rejects. */

@@ -128,7 +128,7 @@ export class Lane {
       if (entry === undefined) return this.#wakeForNext();
       const wait = this.gate.paceWait(pendingOf(entry).length);
       if (wait > 0) return this.#wakeAfter(wait);
-      this.#attempt(entry.queueId);
+      await this.#attempt(entry.queueId);
     }
   }
 
@@ -144,15 +144,17 @@ export class Lane {
     return due.find(({ queueId }) => !this.#underWay.has(queueId));
   }
 
-  /** While the account is in trouble an attempt is a probe. */
-  #attempt(queueId: QueueId): void {
+  /** While the account is in trouble an attempt is a probe. @returns Once the pacer has counted it, else the next would not be seen to be one too many. */
+  #attempt(queueId: QueueId): Promise<void> {
     const isProbe = this.gate.state.kind !== 'open';
     if (isProbe) this.#probes += 1;
-    const work = async (): Promise<void> => {
-      await this.worker.attempt(queueId);
-      if (isProbe) this.#probes -= 1;
-    };
-    void this.#run(queueId, work);
+    return new Promise((resolve) => {
+      const work = async (): Promise<void> => {
+        await this.worker.attempt(queueId, resolve);
+        if (isProbe) this.#probes -= 1;
+      };
+      void this.#run(queueId, work);
+    });
   }
 
   async #giveUp(queueId: QueueId): Promise<void> {

@@ -76,7 +76,7 @@ export class DueHeap<Item> {
   }
 }
 
-function swap<Value>(values: Value[], one: number, other: number): void {
+function swap(values: unknown[], one: number, other: number): void {
   const [a, b] = [values[one], values[other]];
   if (a === undefined || b === undefined) return;
   values[one] = b;

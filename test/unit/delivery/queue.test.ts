@@ -431,6 +431,17 @@ describe('the pace', () => {
     expect(lab.recipients).toEqual(numbered(70));
   });
 
+  it('is kept although several attempts may begin at once', async () => {
+    const lab = await Lab.open({
+      accounts: [testAccount({ delivery: 'queue', provider: limits({ connections: 3, messagesPerMinute: 1 }) })],
+      isIdle: true,
+    });
+    for (const address of numbered(3)) await lab.submitted({ to: [address] });
+    await lab.delivery.start();
+    await lab.clock.advance(seconds(30));
+    expect(lab.recipients).toHaveLength(1);
+  });
+
   it('of the day survives a restart', async () => {
     const account = testAccount({ delivery: 'queue', provider: limits({ recipientsPerDay: 5 }) });
     const first = await openQueue({ accounts: [account] });

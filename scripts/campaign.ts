@@ -4,11 +4,17 @@
  */
 import { parseArgs } from 'node:util';
 import type { Campaign } from '../test/campaign/campaign.ts';
+import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
 import { runTokenRotation } from '../test/campaign/token-rotation.ts';
 
 const campaigns: Readonly<Record<string, Campaign>> = {
+  'queue-100k': {
+    summary: 'a relay with a long queue: ready in time, in bounded memory, drains each account at its pace',
+    count: 100_000,
+    run: runQueueCampaign,
+  },
   'spool-kill': { summary: 'kill -9 of a process with a spool, at every point of its work', count: 1000, run: runKillCampaign },
   'spool-power-cut': {
     summary: 'power cuts under a spool on ext4, with two controls (needs root and loop devices)',

@@ -18,6 +18,7 @@ import { AccountGate, type GateDependencies } from './account-gate.ts';
 import type { AccountRef } from './account-ref.ts';
 import { Courier, type CourierDependencies, type Tried } from './courier.ts';
 import { EntryWorker, type EntryWorkerDependencies } from './entry-worker.ts';
+import { LEASE_TERM } from './lease-keeper.ts';
 import { OldMail } from './old-mail.ts';
 import type { Counted } from './pacer.ts';
 import { LONGEST_WAIT } from './retry-schedule.ts';
@@ -198,7 +199,12 @@ export class Lane {
   async #wakeForNext(): Promise<void> {
     const { spool, calendar } = this.#deps;
     const summary = (await spool.accounts()).find(({ account }) => account === this.account.name);
-    if (summary?.nextAttemptAt === undefined) return;
+    if (summary === undefined) return;
+    if (summary.nextAttemptAt === undefined) {
+      // A lease that nobody gives back runs out, and nothing but the time tells of that.
+      if (summary.entries > summary.held) this.#wakeAfter(LEASE_TERM);
+      return;
+    }
     const wait = between(calendar.now(), summary.nextAttemptAt);
     if (wait > HORIZON) await this.#bringForward();
     else this.#wakeAfter(milliseconds(Math.max(wait, SHORTEST_WAIT)));

@@ -12,12 +12,13 @@ import type { Lease, Spool } from '../core/ports/spool.ts';
 /** In the spool, as the holder of our leases. */
 export const OWNER = 'delivery';
 
-const TERM: DurationMs = minutes(15);
+/** For how long a lease is taken at a time. */
+export const LEASE_TERM: DurationMs = minutes(15);
 const RENEW_AFTER: DurationMs = minutes(5);
 
 /** When a lease that begins now ends, unless it is extended. */
 export function leaseEnd(clock: Clock): EpochMs {
-  return plus(clock.now(), TERM);
+  return plus(clock.now(), LEASE_TERM);
 }
 
 export class LeaseKeeper {

@@ -120,7 +120,7 @@ export class EntryChanges {
     const octets = content.kind === 'inline' ? content.octets : undefined;
     const record = sealRecord(settlement === undefined ? 'message' : 'report', serial, envelope, octets);
     await this.#append(record, 'durable', (place) => {
-      const row = rowOf(serial, message, Buffer.from(record.envelope).toString(), rowPlace(place, record));
+      const row = rowOf(serial, message, rowPlace(place, record));
       if (lease !== undefined) row.lease = { owner: lease.owner, until: lease.until };
       this.#list(row);
       if (settlement !== undefined) this.#show(settlement, settled?.state);
@@ -150,13 +150,10 @@ export class EntryChanges {
   /** Write an entry again at the end of the log, with its present state. @param row - Had exclusively. */
   async moveForward(row: Row, content: Uint8Array): Promise<void> {
     const { message, state } = storedOf(row);
-    const { settles: _, ...rest } = message;
-    const record = sealRecord('message', row.serial, { ...rest, state } satisfies StoredMessage, content);
+    const record = sealRecord('message', row.serial, { ...message, state } satisfies StoredMessage, content);
     await this.#append(record, 'durable', (place) => {
       const { table } = this.#options;
       table.leave(row);
-      row.messageJson = Buffer.from(record.envelope).toString();
-      row.stateJson = undefined;
       row.place = rowPlace(place, record);
       table.enter(row);
     });
@@ -195,7 +192,7 @@ export class EntryChanges {
   #show({ row, entry }: Settlement, state: StoredState | undefined): void {
     const { index, table, contents } = this.#options;
     if (entry !== undefined && state !== undefined) {
-      index.change(row, () => showState(row, state, JSON.stringify(state)));
+      index.change(row, () => showState(row, state));
       this.#tell('changed', row);
       return;
     }

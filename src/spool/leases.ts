@@ -63,8 +63,11 @@ export class Leases {
   /** See `Spool.release`. */
   async release(lease: Lease): Promise<void> {
     await this.#under(lease, async (row) => {
-      if (row.isTransmitting) await this.#changes.store(row, entryOfRow(row), false);
-      row.lease = undefined;
+      try {
+        if (row.isTransmitting) await this.#changes.store(row, entryOfRow(row), false);
+      } finally {
+        row.lease = undefined; // Its holder is gone. If the mark is still there, the next one finds the entry ambiguous.
+      }
     });
   }
 

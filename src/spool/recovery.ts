@@ -154,15 +154,21 @@ class Reading {
     const { number: segment, tag } = name;
     const size = await file.size();
     const isEndKnown = knownEnd !== undefined;
-    const records: SoundRecord[] = [];
     const limit = Math.min(size, knownEnd ?? size);
-    const { end, gaps } = await scanSegment({ file, tag, limit, isEndKnown }, (record) => records.push(record));
-    for (const record of records) if (record.offset < end) this.#apply(segment, record);
+    let records = 0;
+    /** Where the end is not known, what turns out to lie behind it is void. */
+    const undecided: SoundRecord[] = [];
+    const { end, gaps } = await scanSegment({ file, tag, limit, isEndKnown }, (record) => {
+      records += 1;
+      if (isEndKnown) this.#apply(segment, record);
+      else undecided.push(record);
+    });
+    for (const record of undecided) if (record.offset < end) this.#apply(segment, record);
     for (const gap of gaps) this.#gaps.push({ ...gap, segment });
     if (isEndKnown && size < knownEnd) {
       this.#gaps.push({ segment, offset: size, octets: knownEnd - size, kind: 'damage', reason: 'the file is shorter than it was' });
     }
-    return { ...name, end: knownEnd ?? end, size, isEndKnown, isEmpty: records.length === 0 && gaps.length === 0 };
+    return { ...name, end: knownEnd ?? end, size, isEndKnown, isEmpty: records === 0 && gaps.length === 0 };
   }
 
   #apply(segment: number, record: SoundRecord): void {

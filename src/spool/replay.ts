@@ -72,7 +72,7 @@ export class Replay {
       case 'report':
         return this.#message(frame, envelope, placeOf(segment, offset, frame));
       case 'state':
-        if (row !== undefined) showState(row, decodeState(envelope), envelope);
+        if (row !== undefined) showState(row, decodeState(envelope));
         return;
       case 'transmitting':
         if (row !== undefined) row.isTransmitting = true;
@@ -87,7 +87,7 @@ export class Replay {
 
   #message({ serial }: Frame, envelope: string, place: RowPlace): void {
     const message: StoredMessage = decodeMessage(envelope);
-    this.rows.set(serial, rowOf(serial, message, envelope, place));
+    this.rows.set(serial, rowOf(serial, message, place));
     const { settles } = message;
     if (settles !== undefined) this.#settle(settles.serial, settles.state);
   }
@@ -95,7 +95,7 @@ export class Replay {
   #settle(serial: number, state: StoredState | undefined): void {
     const row = this.rows.get(serial);
     if (state === undefined) this.rows.delete(serial);
-    else if (row !== undefined) showState(row, state, JSON.stringify(state));
+    else if (row !== undefined) showState(row, state);
   }
 
   #damage(serial: number, envelope: string): void {

@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly cwd?: string;
   readonly input?: string;
   readonly keepsInput?: boolean;
+  /** Run as the user with this number. */
+  readonly user?: number;
 }
 
 export class RunningProcess {
@@ -31,7 +33,13 @@ export class RunningProcess {
 
   /** @param options - `input` is all that it can read, unless `keepsInput` leaves its standard input open for more. */
   constructor(command: string, args: readonly string[], options: ProcessOptions = {}) {
-    this.child = spawn(command, args, { cwd: options.cwd ?? projectRoot, env: { ...process.env, ...options.env }, stdio: 'pipe' });
+    const { cwd = projectRoot, env, user } = options;
+    this.child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: 'pipe',
+      ...(user === undefined ? {} : { uid: user }),
+    });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#take('stdout', text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#take('stderr', text));
     this.#ended = new Promise((resolve, reject) => {

@@ -25,7 +25,7 @@ export class SmtpTalk {
     socket.on('end', close).on('close', close).on('error', close);
   }
 
-  static plain(port: number, options: { readonly allowHalfOpen?: boolean } = {}): SmtpTalk {
+  static plain(port: number, options: { readonly allowHalfOpen?: boolean; readonly localAddress?: string } = {}): SmtpTalk {
     return new SmtpTalk(connectTcp({ host: '127.0.0.1', port, ...options }));
   }
 

@@ -160,7 +160,12 @@ export interface Spool {
    */
   settleAttempt(lease: Lease, outcome: AttemptOutcome, report?: Report): Promise<boolean>;
 
-  /** Give a lease back; no attempt was made that could have delivered anything. Harmless where it is no longer the newest. */
+  /**
+   * Give a lease back; no attempt was made that could have delivered anything. Harmless where it is no longer the newest.
+   *
+   * @throws ProblemError `SPOOL_FULL`, `SPOOL_FAILED`: it is given back, but that nothing was delivered is not on record, so the entry may be
+   * ambiguous from now on.
+   */
   release(lease: Lease): Promise<void>;
 
   /** Stop trying. Durable. An attempt under way goes on. False where there is no such entry. */

@@ -422,6 +422,20 @@ describe('a spool in trouble', () => {
     await clock.advance(minutes(1));
     expect(lab.recipients).toEqual(['anna@example.test']);
   });
+
+  it('that keeps a lease which nobody gave back keeps the message no longer than the lease', async () => {
+    const clock = new FakeClock(START);
+    const spool = new MemorySpool(clock);
+    const lab = await openQueue({ clock, spool, isIdle: true });
+    await lab.submitted();
+    const [entry] = await lab.entries();
+    await spool.claim(entry?.queueId ?? id(0), 'somebody who is gone', at(minutes(15)));
+    await lab.delivery.start();
+    await clock.advance(minutes(10));
+    expect(lab.recipients).toEqual([]);
+    await clock.advance(minutes(10));
+    expect(lab.recipients).toEqual(['anna@example.test']);
+  });
 });
 
 describe('an operator', () => {
@@ -494,6 +508,17 @@ describe('the pace', () => {
     expect(lab.recipients).toHaveLength(10);
     await lab.clock.advance(minutes(3));
     expect([...lab.recipients].sort()).toEqual(numbered(30));
+  });
+
+  it('is kept although several attempts may begin at once', async () => {
+    const lab = await Lab.open({
+      accounts: [testAccount({ delivery: 'queue', provider: limits({ connections: 3, messagesPerMinute: 1 }) })],
+      isIdle: true,
+    });
+    for (const address of numbered(3)) await lab.submitted({ to: [address] });
+    await lab.delivery.start();
+    await lab.clock.advance(seconds(30));
+    expect(lab.recipients).toHaveLength(1);
   });
 
   it('of the day survives a restart', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hours } from '../../../src/core/clock.ts';
 import type { SegmentSpool } from '../../../src/spool/segment-spool.ts';
+import { FaultFileSystem } from '../../support/fault-file-system.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 import { DIR, openSpool, seededRandom } from '../../support/open-spool.ts';
@@ -244,5 +245,22 @@ describe('a disk that is full', () => {
     await expect(openSpool(disk, { minFree: 2_000_000 }).then((spool) => accept(spool, newMessage('a')))).rejects.toMatchObject({
       problem: { code: 'SPOOL_FULL' },
     });
+  });
+});
+
+describe('a lease', () => {
+  it('is given back although the disk takes no record of it; what was marked is ambiguous for the next', async () => {
+    const disk = new FaultFileSystem(new MemoryDisk());
+    const spool = await openSpool(disk);
+    await accept(spool, newMessage('a'));
+    const lease = await claim(spool, 'a');
+    await spool.beginTransmission(lease);
+    disk.plan = ({ name }) => (['write', 'datasync', 'open'].includes(name) ? { kind: 'fail', code: 'EIO' } : undefined);
+    await expect(spool.release(lease)).rejects.toMatchObject({ problem: { code: 'SPOOL_FAILED' } });
+    disk.plan = () => undefined;
+    expect((await spool.due('billing', at(0), 10)).map(({ queueId }) => queueId)).toEqual([id('a')]);
+    const next = await claim(spool, 'a');
+    expect(next.fence).toBeGreaterThan(lease.fence);
+    expect(await spool.entry(id('a'))).toMatchObject({ isAmbiguous: true, attempts: 0 });
   });
 });

@@ -209,6 +209,12 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Check accounts[].mailbox, its licence, the permission of the user or application on it, and that IMAP and POP3 are on for it.',
   },
+  UPSTREAM_MAILBOX_IN_USE: {
+    summary: 'All sessions that the mailbox may have with IMAP or POP3 are in use.',
+    heals: 'by-itself',
+    remedy:
+      'Nothing, if it passes. Else close applications that read the mailbox and are not needed, or raise limits.mailboxSessions as far as the provider allows.',
+  },
   UPSTREAM_MISCONFIGURED: {
     summary: 'A setting of the mailbox, the tenant or the provider keeps the upstream from taking mail of this account.',
     heals: 'after-repair',

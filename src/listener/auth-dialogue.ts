@@ -14,8 +14,8 @@ import { problem } from '../core/problem.ts';
 import { type Reply, reply } from '../core/reply.ts';
 import type { ClientDirectory } from '../policy/client-directory.ts';
 import { findServerMechanism, type SaslStep, startSaslExchange } from '../sasl/server.ts';
-import type { PasswordCheck } from './password-check.ts';
-import { quoted, type SessionJournal } from './session-journal.ts';
+import type { PasswordCheck } from '../platform/password-check.ts';
+import { quoted, type SessionJournal } from '../platform/session-journal.ts';
 
 /** What an exchange needs. */
 export interface AuthDependencies {

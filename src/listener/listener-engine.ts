@@ -9,7 +9,7 @@ import { SMTPServer } from 'smtp-server';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
 import { type SessionDependencies, SmtpSession } from './smtp-session.ts';
-import { tlsFailure } from './tls-failure.ts';
+import { tlsFailure } from '../platform/client-tls-failure.ts';
 
 /** More sessions than this are turned away; each idle one costs about 20 KB. */
 const MOST_SESSIONS = 5_000;

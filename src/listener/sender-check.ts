@@ -14,7 +14,7 @@ import type { HeaderSection } from '../message/header-section.ts';
 import { rewriteSender } from '../message/rewrite-sender.ts';
 import type { IncomingMessage } from '../message/submission-content.ts';
 import { judgeField, judgeReversePath, type SenderVerdict } from '../policy/sender.ts';
-import { quoted, type SessionJournal } from './session-journal.ts';
+import { quoted, type SessionJournal } from '../platform/session-journal.ts';
 
 const REVERSE_PATH = 'the reverse-path';
 

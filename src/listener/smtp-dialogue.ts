@@ -23,7 +23,7 @@ import { type CommandLine, isHttpRequest, parseCommandLine } from './command-lin
 import { ehloFeatures, mayAuthenticate, type SessionState } from './ehlo-features.ts';
 import { type MailTransaction, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
 import { RejectionCounter } from './rejection-counter.ts';
-import { quoted, type SessionJournal } from './session-journal.ts';
+import { quoted, type SessionJournal } from '../platform/session-journal.ts';
 
 /** The connection, as the dialogue sees it. */
 export interface Wire {

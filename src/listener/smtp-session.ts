@@ -22,7 +22,7 @@ import { cleanText, formatReply, type Reply, reply } from '../core/reply.ts';
 import { ArrivingContent } from './arriving-content.ts';
 import { CommandStream } from './command-stream.ts';
 import { IdleWatch } from './idle-watch.ts';
-import { quoted, SessionJournal } from './session-journal.ts';
+import { quoted, SessionJournal } from '../platform/session-journal.ts';
 import { type DialogueDependencies, SmtpDialogue, type Wire } from './smtp-dialogue.ts';
 
 /** What a session needs. */

@@ -92,3 +92,9 @@ export function showLine(line: string): string {
     .replace(/[A-Za-z0-9+/=._~-]{64,}/g, '[removed]')
     .slice(0, 200);
 }
+
+/** A name that came from the wire, fit for a sentence. */
+export function quoted(name: string): string {
+  const clean = cleanText(name);
+  return `"${clean.length > 64 ? `${clean.slice(0, 64)}…` : clean}"`;
+}

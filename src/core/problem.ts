@@ -175,7 +175,7 @@ export const PROBLEMS = {
     remedy: 'Check host and port of the provider; a captive portal or another service may answer there.',
   },
   UPSTREAM_LOST: {
-    summary: 'The upstream closed the connection in the middle of a transaction, before the message was complete.',
+    summary: 'The connection to the upstream was lost in the middle of a transaction, before the message was complete, or of a session that reads.',
     heals: 'by-itself',
     remedy: 'Nothing: the message was not delivered and the application was told to try again.',
   },
@@ -260,6 +260,11 @@ export const PROBLEMS = {
     summary: 'A client or network made too many failed logins or sent too fast, and has to wait.',
     heals: 'by-itself',
     remedy: 'Correct the application; raise clients[].rate if the pace is wanted.',
+  },
+  CLIENT_TOO_MANY_SESSIONS: {
+    summary: 'A client has as many IMAP and POP3 sessions open as it may have.',
+    heals: 'by-itself',
+    remedy: 'Nothing, if it passes. Else let the application close its sessions, or raise clients[].mailboxSessions.',
   },
   CLIENT_TLS_FAILED: {
     summary: 'A client and a listener could not agree on TLS.',

@@ -22,7 +22,7 @@ import { type AuthDependencies, AuthDialogue, type AuthOutcome } from './auth-di
 import { type CommandLine, isHttpRequest, parseCommandLine } from './command-line.ts';
 import { ehloFeatures, mayAuthenticate, type SessionState } from './ehlo-features.ts';
 import { type MailTransaction, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
-import { RejectionCounter } from './rejection-counter.ts';
+import { RejectionCounter } from '../policy/rejection-counter.ts';
 import type { SessionJournal } from '../platform/session-journal.ts';
 
 /** The connection, as the dialogue sees it. */

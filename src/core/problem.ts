@@ -175,7 +175,8 @@ export const PROBLEMS = {
     remedy: 'Check host and port of the provider; a captive portal or another service may answer there.',
   },
   UPSTREAM_LOST: {
-    summary: 'The connection to the upstream was lost in the middle of a transaction, before the message was complete, or of a session that reads.',
+    summary:
+      'The connection to the upstream was lost in the middle of a transaction, before the message was complete, or of a session that reads.',
     heals: 'by-itself',
     remedy: 'Nothing: the message was not delivered and the application was told to try again.',
   },

@@ -114,7 +114,9 @@ export class AppConnection {
         this.#gone.abort();
         reject(new DialogueOver('tls-failed', error?.message ?? 'closed'));
       };
-      const timer = this.#clock.startTimer(HANDSHAKE_LIMIT, () => secured.destroy(new Error('handshake timed out')), { isBackground: true });
+      const timer = this.#clock.startTimer(HANDSHAKE_LIMIT, () => secured.destroy(new Error('handshake timed out')), {
+        isBackground: true,
+      });
       secured.once('error', fail).once('close', fail);
       secured.once('secure', () => {
         timer.cancel();

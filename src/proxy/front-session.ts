@@ -137,7 +137,8 @@ export class FrontSession {
   }
 
   #noteRefusal(what: Problem): Problem {
-    if (!this.#connection.gone.aborted) this.#journal.refused('mailbox-refused', what, tell(what), { protocol: this.#deps.settings.protocol });
+    if (!this.#connection.gone.aborted)
+      this.#journal.refused('mailbox-refused', what, tell(what), { protocol: this.#deps.settings.protocol });
     return what;
   }
 
@@ -187,11 +188,16 @@ export class FrontSession {
     if (this.#hasNotedClearText) return;
     this.#hasNotedClearText = true;
     const remedy = 'Switch TLS on in the application; or name its network under clients[].networks, where clear text is acceptable.';
-    this.#journal.refused('clear-text-refused', problem('CLIENT_TLS_FAILED', 'a password came in clear text from afar', { remedy }), undefined);
+    this.#journal.refused(
+      'clear-text-refused',
+      problem('CLIENT_TLS_FAILED', 'a password came in clear text from afar', { remedy }),
+      undefined,
+    );
   }
 }
 
-const LOST_REMEDY = 'Nothing, if it passes: the application connects again. Providers end sessions when they move a mailbox or a token ends.';
+const LOST_REMEDY =
+  'Nothing, if it passes: the application connects again. Providers end sessions when they move a mailbox or a token ends.';
 
 const ENDS: Readonly<Record<PipeReport['end'], string>> = {
   app: 'by the application',

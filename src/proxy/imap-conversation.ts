@@ -49,8 +49,8 @@ export class ImapConversation implements Conversation {
       const end = chunk.indexOf(LF, at);
       const stop = end === -1 ? chunk.length : end + 1;
       if (this.#isAtRest) [this.#isAtRest, this.#head] = [false, ''];
-      if (this.#head.length < HEAD) this.#head += chunk.latin1Slice(at, Math.min(stop, at + HEAD));
-      this.#tail = (this.#tail + chunk.latin1Slice(Math.max(at, stop - TAIL), stop)).slice(-TAIL);
+      if (this.#head.length < HEAD) this.#head += chunk.toString('latin1', at, Math.min(stop, at + HEAD));
+      this.#tail = (this.#tail + chunk.toString('latin1', Math.max(at, stop - TAIL), stop)).slice(-TAIL);
       at = stop;
       if (end === -1) return;
       const literal = LITERAL.exec(this.#tail);
@@ -137,7 +137,7 @@ class AppSide {
       at = stop;
       const passed = this.#head === undefined ? (this.#isDropping ? undefined : part) : this.#begin(part, end !== -1);
       if (passed !== undefined) out.push(passed);
-      this.#tail = (this.#tail + part.latin1Slice(Math.max(0, part.length - TAIL))).slice(-TAIL);
+      this.#tail = (this.#tail + part.toString('latin1', Math.max(0, part.length - TAIL))).slice(-TAIL);
       if (end !== -1 && this.#head !== '') this.#endLine();
       else if (end !== -1) this.#tail = '';
     }
@@ -160,7 +160,7 @@ class AppSide {
 
   /** @returns What of the command's start goes upstream now. */
   #begin(part: Buffer, isWholeLine: boolean): Buffer | undefined {
-    this.#head = (this.#head ?? '') + part.latin1Slice();
+    this.#head = (this.#head ?? '') + part.toString('latin1');
     const head = this.#head;
     if (this.#isDroppingSasl && head.length < LONGEST_SASL_LINE) {
       if (isWholeLine && SASL_LINE.test(head)) {

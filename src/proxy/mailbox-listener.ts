@@ -18,7 +18,10 @@ export type MailboxListenerDependencies = Omit<SessionDependencies, 'settings' |
 const MOST_SESSIONS = 10_000;
 /** An application that has vanished is noticed after this and ten probes, a second apart. */
 const KEEPALIVE_AFTER = seconds(60);
-const FULL = { imap: '* BYE Too many sessions; try again in a moment\r\n', pop3: '-ERR [SYS/TEMP] Too many sessions; try again in a moment\r\n' };
+const FULL = {
+  imap: '* BYE Too many sessions; try again in a moment\r\n',
+  pop3: '-ERR [SYS/TEMP] Too many sessions; try again in a moment\r\n',
+};
 
 export class MailboxListener {
   readonly #settings: MailboxListenerSettings;
@@ -53,7 +56,9 @@ export class MailboxListener {
       });
     });
     const { log } = this.#deps;
-    this.#server.on('error', (error) => log.error({ event: 'listener-error', listener: name, problem: problem('LISTENER_FAILED'), error }, error.message));
+    this.#server.on('error', (error) =>
+      log.error({ event: 'listener-error', listener: name, problem: problem('LISTENER_FAILED'), error }, error.message),
+    );
     const address = this.#server.address();
     const opened = typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : { host, port };
     log.info({ event: 'listener-opened', listener: name }, `listening for ${protocol.toUpperCase()} on ${opened.host}:${opened.port}`);

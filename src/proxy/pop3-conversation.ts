@@ -57,7 +57,7 @@ export class Pop3Conversation implements Conversation {
     for (let at = 0; at < chunk.length; ) {
       const end = chunk.indexOf(LF, at);
       const stop = end === -1 ? chunk.length : end + 1;
-      if (this.#lineStart.length < 4) this.#lineStart += chunk.latin1Slice(at, Math.min(stop, at + 4));
+      if (this.#lineStart.length < 4) this.#lineStart += chunk.toString('latin1', at, Math.min(stop, at + 4));
       this.#isLineStart = end !== -1;
       at = stop;
       if (end === -1) return;
@@ -84,7 +84,7 @@ export class Pop3Conversation implements Conversation {
   }
 
   #begin(part: Buffer, isWholeLine: boolean): Buffer | undefined {
-    this.#head = (this.#head ?? '') + part.latin1Slice();
+    this.#head = (this.#head ?? '') + part.toString('latin1');
     const head = this.#head;
     if (this.#isDroppingSasl && !/[ ]/.test(head) && head.length < LONGEST_SASL_LINE) {
       if (!isWholeLine) return undefined;
@@ -107,7 +107,7 @@ export class Pop3Conversation implements Conversation {
   }
 
   #goOn(part: Buffer): Buffer | undefined {
-    this.#hasArgument ||= /\S/.test(part.latin1Slice(0, 16));
+    this.#hasArgument ||= /\S/.test(part.toString('latin1', 0, 16));
     return this.#isDropping ? undefined : part;
   }
 

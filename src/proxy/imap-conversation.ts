@@ -155,6 +155,7 @@ class AppSide {
     if (!this.#isAwaitingConsent || tag !== this.#tag) return;
     this.#isAwaitingConsent = false;
     this.#literalLeft = 0;
+    this.#isDropping = false;
     this.#head = '';
   }
 
@@ -187,13 +188,13 @@ class AppSide {
   #endLine(): void {
     const literal = LITERAL.exec(this.#tail);
     this.#tail = '';
-    const isSynchronising = literal?.[2] === '';
-    if (literal === null || (this.#isDropping && isSynchronising)) {
+    if (literal === null) {
       this.#head = '';
       this.#isDropping = false;
       return;
     }
     this.#literalLeft = Number(literal[1]);
-    this.#isAwaitingConsent = isSynchronising;
+    // Who does not wait for consent goes on with the literal, also inside a command that is cut off; who waits reads the answer first.
+    this.#isAwaitingConsent = literal[2] === '';
   }
 }

@@ -269,7 +269,6 @@ export class DialogWire {
     this.#socket.destroy();
   }
 
-
   async upgrade(): Promise<void> {
     this.#socket.removeAllListeners('data');
     this.#socket = connectTls({ socket: this.#socket, ca: stageCertificate().caPem, servername: 'relay.test' });

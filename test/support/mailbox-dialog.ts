@@ -34,14 +34,26 @@ const STEP = /^(C|C-raw|C-base64|C-tls|C-end|S|S-close|U|U-none|L)(?::|$) ?(.*)$
 export function readMailboxDialog(protocol: 'imap' | 'pop3', file: string): MailboxDialog {
   const lines = readFileSync(file, 'utf8').split('\n');
   const title = lines.find((line) => line.startsWith('# '))?.slice(2) ?? file;
-  const directives = new Map(lines.flatMap((line) => [/^@ (\w+) (.+)$/.exec(line)?.slice(1, 3) as [string, string] | undefined]).filter((pair) => pair !== undefined));
+  const directives = new Map(
+    lines
+      .flatMap((line) => [/^@ (\w+) (.+)$/.exec(line)?.slice(1, 3) as [string, string] | undefined])
+      .filter((pair) => pair !== undefined),
+  );
   const steps = lines.flatMap((line, index): Step[] => {
     if (line === '' || line.startsWith('#') || line.startsWith('@')) return [];
     const match = STEP.exec(line);
     if (match === null) throw new Error(`${file}:${index + 1}: not a line of a dialogue: ${line}`);
     return [{ lineNumber: index + 1, kind: match[1] ?? match[3] ?? '', text: match[2] ?? match[4] ?? '' }];
   });
-  return { file, title, protocol, tls: directives.get('tls') === 'starttls' ? 'starttls' : 'off', peer: directives.get('peer'), isClearText: directives.get('clear') === 'yes', steps };
+  return {
+    file,
+    title,
+    protocol,
+    tls: directives.get('tls') === 'starttls' ? 'starttls' : 'off',
+    peer: directives.get('peer'),
+    isClearText: directives.get('clear') === 'yes',
+    steps,
+  };
 }
 
 /** @param isEncrypted - TLS from the first octet, whatever the file says of STARTTLS. */

@@ -25,9 +25,17 @@ import { stageCertificate } from './smtp-stage.ts';
 export const MAILBOX_CLIENTS: readonly Client[] = [
   testClient({ login: { username: 'app', secret: { kind: 'password', password: 'local-password' } } }),
   testClient({ name: 'tricky', login: { username: 'tri"cky\\', secret: { kind: 'password', password: ' sp:ace"\\ü{3} ' } } }),
-  testClient({ name: 'single', login: { username: 'single', secret: { kind: 'password', password: 'local-password' } }, mailboxSessions: 1 }),
+  testClient({
+    name: 'single',
+    login: { username: 'single', secret: { kind: 'password', password: 'local-password' } },
+    mailboxSessions: 1,
+  }),
   testClient({ name: 'down', account: 'down', login: { username: 'down', secret: { kind: 'password', password: 'local-password' } } }),
-  testClient({ name: 'closed', account: 'closed', login: { username: 'closed', secret: { kind: 'password', password: 'local-password' } } }),
+  testClient({
+    name: 'closed',
+    account: 'closed',
+    login: { username: 'closed', secret: { kind: 'password', password: 'local-password' } },
+  }),
 ];
 
 const REFUSALS: Readonly<Record<string, Problem>> = {
@@ -58,7 +66,8 @@ export interface MailboxStage {
 /** IMAP: every command is fine; POP3: every command is fine, RETR gives a message. QUIT and LOGOUT end the session. */
 function defaultAnswer(protocol: 'imap' | 'pop3'): (line: string) => string {
   if (protocol === 'pop3') {
-    return (line) => (/^RETR/i.test(line) ? '+OK\r\nSubject: hello\r\n\r\n..\r\n.\r\n' : /^(?:USER|PASS|APOP|AUTH)/i.test(line) ? '-ERR no\r\n' : '+OK\r\n');
+    return (line) =>
+      /^RETR/i.test(line) ? '+OK\r\nSubject: hello\r\n\r\n..\r\n.\r\n' : /^(?:USER|PASS|APOP|AUTH)/i.test(line) ? '-ERR no\r\n' : '+OK\r\n';
   }
   return (line) => {
     const [tag = '*', verb = ''] = line.split(' ');

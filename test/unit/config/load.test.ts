@@ -263,7 +263,7 @@ admin: {}
 fetch: [{ account: main, to: { maildir: ./mail } }]
 `;
     const result = await folder.load(yaml);
-    expect(noticesOf(result).map(({ path }) => path)).toEqual(['admin', 'fetch']);
+    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap[0]', 'listeners.pop3[0]', 'admin', 'fetch']);
     expect(configOf(result).listeners).toMatchObject({
       smtp: [],
       imap: [{ protocol: 'imap', name: '127.0.0.1:1143', tls: 'off', loginTimeout: 60_000, idleTimeout: 86_400_000 }],

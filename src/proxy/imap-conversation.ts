@@ -18,9 +18,11 @@ const MOST_PENDING = 1000;
 
 const SIGN_IN = /^(?:LOGIN|AUTHENTICATE)$/i;
 const LITERAL = /\{(\d{1,10})(\+?)\}\r?\n$/;
-/** A response to a challenge that nobody has sent. */
-const SASL_LINE = /^(?:[A-Za-z0-9+/]+={0,2}|\*|=)?\r?\n$/;
-const LONGEST_SASL_LINE = 16_384;
+/** What a line behind a sign-in that was cut off must be to go upstream: anything else may be what was left of it. */
+const KNOWN =
+  /^\S+ +(?:CAPABILITY|NOOP|LOGOUT|ID|ENABLE|SELECT|EXAMINE|CREATE|DELETE|RENAME|SUBSCRIBE|UNSUBSCRIBE|X?LIST|LSUB|STATUS|APPEND|IDLE|NAMESPACE|CHECK|CLOSE|UNSELECT|EXPUNGE|SEARCH|SORT|THREAD|FETCH|STORE|COPY|MOVE|UID|GETQUOTA|GETQUOTAROOT|GETACL|MYRIGHTS|[GS]ETMETADATA|NOTIFY|COMPRESS|STARTTLS|LOGIN|AUTHENTICATE)[ \r\n]/i;
+/** The longest start that may become one: a tag, blanks and a verb. */
+const LONGEST_START = 256;
 
 export class ImapConversation implements Conversation {
   readonly #app = new AppSide((tag, verb) => this.#began(tag, verb));
@@ -107,8 +109,11 @@ class AppSide {
   #isAwaitingConsent = false;
   /** Inside a command that signs in: nothing of it goes upstream. */
   #isDropping = false;
-  /** A sign-in in steps was cut off; what looks like its next step goes nowhere. */
-  #isDroppingSasl = false;
+  /**
+   * A sign-in was cut off that may have further parts: responses to challenges, literals that wait for consent or that are longer than announced. An
+   * application that does not wait sends them all the same, perhaps after it could have read the refusal; so lines go nowhere until one is a command.
+   */
+  #isWary = false;
 
   constructor(onCommand: (tag: string, verb: string) => void) {
     this.#onCommand = onCommand;
@@ -147,7 +152,7 @@ class AppSide {
   end(): Buffer {
     const kept = this.#head ?? '';
     this.#head = '';
-    return Buffer.from(this.#isDroppingSasl ? '' : kept, 'latin1');
+    return Buffer.from(this.#isWary ? '' : kept, 'latin1');
   }
 
   /** The server has answered a command, perhaps instead of consenting to its literal. */
@@ -155,6 +160,7 @@ class AppSide {
     if (!this.#isAwaitingConsent || tag !== this.#tag) return;
     this.#isAwaitingConsent = false;
     this.#literalLeft = 0;
+    this.#isWary ||= this.#isDropping;
     this.#isDropping = false;
     this.#head = '';
   }
@@ -163,25 +169,22 @@ class AppSide {
   #begin(part: Buffer, isWholeLine: boolean): Buffer | undefined {
     this.#head = (this.#head ?? '') + part.toString('latin1');
     const head = this.#head;
-    if (this.#isDroppingSasl && head.length < LONGEST_SASL_LINE) {
-      if (isWholeLine && SASL_LINE.test(head)) {
-        this.#head = '';
-        return undefined;
-      }
-      if (!isWholeLine && !head.includes(' ')) return undefined;
+    if (this.#isWary && !KNOWN.test(head)) {
+      this.#head = isWholeLine ? '' : head.slice(0, LONGEST_START);
+      return undefined;
     }
+    this.#isWary = false;
     const [, tag, verb] = /^(\S+) +([A-Za-z]+)[ \r\n]/.exec(head) ?? [];
     if (tag === undefined || verb === undefined) {
       if (!isWholeLine && head.length < HEAD) return undefined;
     } else {
-      this.#isDroppingSasl = false;
       this.#tag = tag;
       this.#onCommand(tag, verb.toUpperCase());
     }
     this.#head = undefined;
     if (tag === undefined || verb === undefined || !SIGN_IN.test(verb)) return Buffer.from(head, 'latin1');
     this.#isDropping = true;
-    this.#isDroppingSasl = verb.length > 'LOGIN'.length;
+    this.#isWary = true;
     return Buffer.from(`${tag} ${verb}\r\n`, 'latin1');
   }
 

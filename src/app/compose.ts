@@ -9,17 +9,20 @@ import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type DurationMs, seconds } from '../core/clock.ts';
-import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
+import { Mailboxes } from '../mailbox/mailboxes.ts';
 import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
 import type { ConfiguredNames } from '../observability/metric-registry.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import { ExpiryWatch } from '../observability/secret-expiry.ts';
 import { keyText, openStateKeys } from '../platform/key-file.ts';
+import { PasswordCheck } from '../platform/password-check.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
 import { ClientDirectory } from '../policy/client-directory.ts';
+import { MailboxListener } from '../proxy/mailbox-listener.ts';
 import { FileTokenStore } from '../token/file-token-store.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
@@ -61,11 +64,17 @@ interface InUse {
   users: Users;
 }
 
+/** All that listens, whatever it speaks. */
+type AnyListenerSettings = SmtpListenerSettings | MailboxListenerSettings;
+
+const listenersOf = ({ listeners: { smtp, imap, pop3 } }: Config): readonly AnyListenerSettings[] => [...smtp, ...imap, ...pop3];
+
 /** The rooms of a relay. */
 interface Rooms extends Observation {
   readonly inUse: InUse;
-  readonly listeners: ListenerSet<SmtpListenerSettings, SmtpListener>;
+  readonly listeners: ListenerSet<AnyListenerSettings>;
   readonly clients: ClientDirectory;
+  readonly mailboxes: Mailboxes;
   readonly pool: SessionPool;
   readonly queue: OpenQueue;
   readonly tokens: TokenManager;
@@ -78,13 +87,13 @@ interface Rooms extends Observation {
 /** The names that labels of metrics may hold. */
 function namesOf({ users: { accounts, clients }, config }: InUse): ConfiguredNames {
   const set = (named: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(named.map(({ name }) => name));
-  return { account: set(accounts), client: set(clients), listener: set(config.listeners.smtp) };
+  return { account: set(accounts), client: set(clients), listener: set(listenersOf(config)) };
 }
 
 /** What sessions of a port that is closed by a changed configuration get to finish. */
 const GRACE_OF_CLOSED_PORT = seconds(60);
 
-/** The relay: listeners in front, delivery and tokens behind. */
+/** The relay: listeners in front, delivery, mailboxes and tokens behind. */
 export class Relay implements Service {
   readonly #rooms: Rooms;
 
@@ -121,7 +130,12 @@ export class Relay implements Service {
     const { submission } = queue.delivery;
     const directory = new ClientDirectory(clients);
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
-    const listeners = new ListenerSet((settings: SmtpListenerSettings) => new SmtpListener(settings, deps), log);
+    const mailboxes = new Mailboxes({ ...base, accounts, tokens });
+    const fronts = { ...base, mailboxes, clients: directory, passwords: new PasswordCheck(base) };
+    const listeners = new ListenerSet<AnyListenerSettings>(
+      (settings) => ('protocol' in settings ? new MailboxListener(settings, fronts) : new SmtpListener(settings, deps)),
+      log,
+    );
     const { delivery, spool } = queue;
     const gauged = {
       get accounts() {
@@ -131,7 +145,7 @@ export class Relay implements Service {
         return inUse.users.clients;
       },
       get listeners() {
-        return listeners.states(inUse.config.listeners.smtp);
+        return listeners.states(listenersOf(inUse.config));
       },
       spool,
       delivery,
@@ -146,7 +160,7 @@ export class Relay implements Service {
     const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, log });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, scrubber, inUse };
-    return new Relay({ ...own, listeners, clients: directory, pool, queue, tokens, alerting, expiry, view, doors });
+    return new Relay({ ...own, listeners, clients: directory, mailboxes, pool, queue, tokens, alerting, expiry, view, doors });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
@@ -157,7 +171,7 @@ export class Relay implements Service {
     try {
       await doors.open();
       await queue.start();
-      await listeners.openAll(inUse.config.listeners.smtp);
+      await listeners.openAll(listenersOf(inUse.config));
     } catch (error) {
       await this.stop(0 as DurationMs);
       throw error;
@@ -173,23 +187,27 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, queue, tokens, alerting, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, mailboxes, queue, tokens, alerting, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
     inUse.users = users;
     log.adjust(config.log);
     tokens.updateAccounts(users.accounts);
+    mailboxes.update(users.accounts);
     await queue.delivery.update(users.accounts, config.delivery);
     clients.update(users.clients);
-    return listeners.update(config.listeners.smtp, GRACE_OF_CLOSED_PORT);
+    const failures = await listeners.update(listenersOf(config), GRACE_OF_CLOSED_PORT);
+    listeners.reviewClients();
+    return failures;
   }
 
   async stop(grace: DurationMs): Promise<void> {
-    const { listeners, pool, queue, tokens, alerting, expiry, view } = this.#rooms;
+    const { listeners, mailboxes, pool, queue, tokens, alerting, expiry, view } = this.#rooms;
     const begun = systemClock.monotonic();
     view.stopping();
     queue.delivery.wind();
+    mailboxes.close();
     await listeners.closeAll(grace);
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.
@@ -198,6 +216,7 @@ export class Relay implements Service {
     await tokens.close();
     await alerting.desk.close();
   }
+
   /** Nobody works on it from outside any more when it closes. */
   async #stopQueue(): Promise<void> {
     const { doors, queue } = this.#rooms;

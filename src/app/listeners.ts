@@ -12,6 +12,8 @@ import { ProblemError, problem } from '../core/problem.ts';
 export interface ListenerSettings {
   /** Host and port; no two listeners share it. */
   readonly name: string;
+  /** Absent: SMTP. */
+  readonly protocol?: 'imap' | 'pop3';
   readonly cert?: string;
   readonly key?: string;
 }
@@ -19,6 +21,7 @@ export interface ListenerSettings {
 /** How a port is. */
 export interface ListenerState {
   readonly name: string;
+  readonly protocol: 'smtp' | 'imap' | 'pop3';
   readonly isOpen: boolean;
   /** Sessions that are open. */
   readonly sessionCount: number;
@@ -32,28 +35,34 @@ export interface Listener extends ListenerState {
   close(grace: DurationMs): Promise<void>;
   /** @throws ProblemError `LISTENER_FAILED` */
   updateTls(tls: { readonly cert: string; readonly key: string }): void;
+  /** End the sessions of clients whose login is no longer good, where they do not look for themselves. */
+  reviewClients?(): void;
 }
 
-interface Open<Settings, Kind> {
+interface Open<Settings> {
   readonly settings: Settings;
-  readonly listener: Kind;
+  readonly listener: Listener;
 }
 
-export class ListenerSet<Settings extends ListenerSettings, Kind extends Listener> {
-  readonly #make: (settings: Settings) => Kind;
+export class ListenerSet<Settings extends ListenerSettings> {
+  readonly #make: (settings: Settings) => Listener;
   readonly #log: Log;
-  readonly #open = new Map<string, Open<Settings, Kind>>();
+  readonly #open = new Map<string, Open<Settings>>();
   /** Closed by a change, while what was in progress there ends. */
-  readonly #closing = new Set<Kind>();
+  readonly #closing = new Set<Listener>();
 
-  constructor(make: (settings: Settings) => Kind, log: Log) {
+  constructor(make: (settings: Settings) => Listener, log: Log) {
     this.#make = make;
     this.#log = log;
   }
 
   /** How the wanted ports are, open or not. */
   states(wanted: readonly Settings[]): readonly ListenerState[] {
-    return wanted.map(({ name }) => this.#open.get(name)?.listener ?? { name, isOpen: false, sessionCount: 0 });
+    return wanted.map((settings) => {
+      const { name } = settings;
+      const protocol = settings.protocol ?? 'smtp';
+      return this.#open.get(name)?.listener ?? { name, protocol, isOpen: false, sessionCount: 0 };
+    });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; those already open stay open. */
@@ -86,6 +95,12 @@ export class ListenerSet<Settings extends ListenerSettings, Kind extends Listene
     return failures;
   }
 
+  /** The clients have changed. */
+  reviewClients(): void {
+    for (const { listener } of this.#open.values()) listener.reviewClients?.();
+    for (const listener of this.#closing) listener.reviewClients?.();
+  }
+
   async closeAll(grace: DurationMs): Promise<void> {
     const all = [...[...this.#open.values()].map(({ listener }) => listener), ...this.#closing];
     this.#open.clear();
@@ -93,7 +108,7 @@ export class ListenerSet<Settings extends ListenerSettings, Kind extends Listene
   }
 
   /** Whether an open port serves as it is, perhaps with a renewed certificate. */
-  #keeps({ settings, listener }: Open<Settings, Kind>, wanted: readonly Settings[]): boolean {
+  #keeps({ settings, listener }: Open<Settings>, wanted: readonly Settings[]): boolean {
     const next = wanted.find(({ name }) => name === settings.name);
     if (next === undefined || !isDeepStrictEqual(withoutPair(settings), withoutPair(next))) return false;
     const { name, cert, key } = next;
@@ -110,7 +125,7 @@ export class ListenerSet<Settings extends ListenerSettings, Kind extends Listene
     }
   }
 
-  #closeBehind(listener: Kind, grace: DurationMs): void {
+  #closeBehind(listener: Listener, grace: DurationMs): void {
     this.#closing.add(listener);
     void listener.close(grace).finally(() => this.#closing.delete(listener));
   }

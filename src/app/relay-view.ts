@@ -54,7 +54,7 @@ export class RunningRelayView implements RelayView {
       startedAt: moment(this.#startedAt),
       uptimeSeconds: Math.floor(between(this.#begun, clock.monotonic()) / 1000),
       source: this.#source,
-      listeners: listeners.map(({ name, isOpen, sessionCount: sessions }) => ({ name, protocol: 'smtp', isOpen, sessions })),
+      listeners: listeners.map(({ name, protocol, isOpen, sessionCount: sessions }) => ({ name, protocol, isOpen, sessions })),
       accounts: { total: accounts.length, open: accounts.filter(({ name }) => delivery.stateOf(name)?.kind === 'open').length },
       queue: { messages: entries, held, octets, limitOctets: queueLimit, quarantined },
     };

@@ -179,7 +179,9 @@ function describeChange(before: Config, after: Config): string {
   const changes = [
     ...describeNamed('account', before.accounts, after.accounts),
     ...describeNamed('client', before.clients, after.clients),
-    ...describeNamed('listener', before.listeners.smtp, after.listeners.smtp),
+    ...(['smtp', 'imap', 'pop3'] as const).flatMap((protocol) =>
+      describeNamed<{ readonly name: string }>(`${protocol} listener`, before.listeners[protocol], after.listeners[protocol]),
+    ),
     ...(['delivery', 'alerts', 'log', 'state', 'admin'] as const).filter((section) => !isDeepStrictEqual(before[section], after[section])),
   ];
   return changes.length === 0 ? 'nothing that matters here' : changes.join(', ');

@@ -10,7 +10,7 @@ import type { AdminSettings } from '../core/admin.ts';
 import type { AlertEvent } from '../core/alert.ts';
 import type { Client } from '../core/client.ts';
 import type { DurationMs } from '../core/clock.ts';
-import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
 import type { Octets } from '../core/octets.ts';
 
 /** Where things survive a restart. Both are absolute paths. */
@@ -51,7 +51,11 @@ export interface LogOptions {
 export interface Config {
   /** Absolute path of the file, or `environment`. */
   readonly source: string;
-  readonly listeners: { readonly smtp: readonly SmtpListenerSettings[] };
+  readonly listeners: {
+    readonly smtp: readonly SmtpListenerSettings[];
+    readonly imap: readonly MailboxListenerSettings[];
+    readonly pop3: readonly MailboxListenerSettings[];
+  };
   /** Absent: no admin port. */
   readonly admin?: AdminSettings;
   readonly state: StateSettings;

@@ -97,14 +97,14 @@ async function assemble(
   checkFetchAccounts(sections, findings);
   const clients = buildClients(sections, accounts, findings);
   const alerts = buildAlerts(sections, findings);
-  const smtp = await buildListeners(sections, largestMessage(accounts), files, findings);
+  const listeners = await buildListeners(sections, largestMessage(accounts), files, findings);
   const admin = await buildAdmin(sections, files, findings);
   const problems = findings.sorted(findings.problems, resolved.hidden);
   if (problems.length > 0) return { ok: false, source, problems, files: [...files.paths] };
   const { delivery, log } = sections;
   const config: Config = {
     source,
-    listeners: { smtp },
+    listeners,
     ...(admin === undefined ? {} : { admin }),
     state,
     accounts,

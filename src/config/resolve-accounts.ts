@@ -9,7 +9,7 @@ import { atAuthorityHost } from './azure-environment.ts';
 import { defined } from './defined.ts';
 import type { Findings } from './findings.ts';
 import { lintAccount, lintProvider } from './lint.ts';
-import type { ProviderFields } from './presets.ts';
+import type { ProviderFields, Protocol } from './presets.ts';
 import { ProviderBook } from './provider-chain.ts';
 import { completeProvider, missingField, needsTenant } from './providers.ts';
 import { asksTokenUrl, buildAuth, tenantOf } from './resolve-auth.ts';
@@ -106,7 +106,7 @@ async function buildAccount(
   if (asksTokenUrl(value.auth) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
     surroundings.findings.missing([...path, 'auth', 'tenant'], `provider ${value.provider} needs it`);
   }
-  const provider = placeProvider(value, completeProvider(value.provider, fields, tenant), book, surroundings);
+  const provider = placeProvider(value, completeProvider(value.provider, fields, tenant, servedProtocols(sections)), book, surroundings);
   const auth = await buildAuth(value.auth, provider, [...path, 'auth'], surroundings);
   lintAccount(entry, provider, surroundings.findings);
   if (value.auth.grant === 'refresh_token' && value.auth.refreshToken === undefined) {
@@ -148,4 +148,9 @@ export function checkFetchAccounts({ references, accountNames }: Sections, findi
     if (accountNames.includes(value)) continue;
     findings.problem(path, `there is no account "${value}"`, nearest(value, accountNames));
   }
+}
+
+/** Submission always: a mailbox that only reads mail still sends test messages. The others as there are listeners for them. */
+function servedProtocols({ imap, pop3 }: Sections): Protocol[] {
+  return ['smtp', ...(imap.length > 0 ? (['imap'] as const) : []), ...(pop3.length > 0 ? (['pop3'] as const) : [])];
 }

@@ -6,9 +6,9 @@
  * @packageDocumentation
  */
 import { type Problem, problem } from '../core/problem.ts';
-import type { CertificateContext } from '../platform/certificate-remedy.ts';
-import type { DialError } from '../platform/dial-error.ts';
-import { dialRemedy } from '../platform/dial-remedy.ts';
+import type { CertificateContext } from './certificate-remedy.ts';
+import type { DialError } from './dial-error.ts';
+import { dialRemedy } from './dial-remedy.ts';
 
 /** For the remedies: `key` is where the host stands in the configuration. */
 export interface DialledServer extends CertificateContext {

@@ -106,6 +106,8 @@ export const ACCOUNT_ROWS: readonly ReplyRow[] = [
   },
   {
     name: 'command-unknown',
+    // Of MAIL, RCPT or the content it speaks of what this message put there: the account must not wait for it.
+    stages: ['greeting', 'ehlo', 'starttls', 'auth'],
     codes: [500, 502],
     enhanced: /^5\.3\.3$|^5\.5\.[12]$/,
     verdict: 'config',

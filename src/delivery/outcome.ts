@@ -121,5 +121,7 @@ function judgeFailure(failure: UpstreamError | undefined): Judged {
   if (failure?.stage === 'wait' || what.code === 'SUBMISSION_ABORTED') return { recipient: waits };
   if (failure === undefined || !ACCOUNT_STAGES.has(failure.stage)) return { recipient: { kind: 'retry', problem: what } };
   const kind = what.heals === 'after-repair' ? 'hold' : 'back-off';
-  return { recipient: waits, trouble: { kind, problem: what, name: what.code } };
+  // Its reverse-path may be what breaks the session: it steps back, so that another message shows whether the account works.
+  const recipient: RecipientOutcome = failure.stage === 'mail' ? { kind: 'retry', problem: what } : waits;
+  return { recipient, trouble: { kind, problem: what, name: what.code } };
 }

@@ -50,7 +50,7 @@ describe('an attempt is judged', () => {
     ['connect', 'UPSTREAM_UNREACHABLE', 'waits', 'back-off'],
     ['starttls', 'UPSTREAM_TLS_FAILED', 'waits', 'hold'],
     ['auth', 'UPSTREAM_SMTP_AUTH_DISABLED', 'waits', 'hold'],
-    ['mail', 'UPSTREAM_TIMEOUT', 'waits', 'back-off'],
+    ['mail', 'UPSTREAM_TIMEOUT', 'retry', 'back-off'],
     ['rcpt', 'UPSTREAM_LOST', 'retry', 'unknown'],
     ['content', 'UPSTREAM_LOST', 'retry', 'unknown'],
     ['final-reply', 'UPSTREAM_AMBIGUOUS', 'retry', 'unknown'],

@@ -472,6 +472,21 @@ describe('an operator', () => {
   });
 });
 
+it('a message whose MAIL breaks the session does not keep the others waiting', async () => {
+  const lab = await openQueue({ connections: 1, isIdle: true });
+  for (const [from, to] of [
+    ['odd@postern.test', '1@x.test'],
+    ['billing@postern.test', '2@x.test'],
+    ['billing@postern.test', '3@x.test'],
+  ] as const)
+    await lab.submitted({ from, to: [to] });
+  const breaks = failsAt('mail', 'UPSTREAM_LOST');
+  lab.upstream.script = (call) => (call.envelope.reversePath === 'odd@postern.test' ? breaks(call) : takesAll(call));
+  await lab.delivery.start();
+  await lab.clock.advance(hours(1));
+  expect(lab.recipients).toEqual(['2@x.test', '3@x.test']);
+});
+
 describe('the pace', () => {
   it('is kept while the queue drains', async () => {
     const account = testAccount({ delivery: 'queue' });

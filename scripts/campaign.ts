@@ -4,11 +4,17 @@
  */
 import { parseArgs } from 'node:util';
 import type { Campaign } from '../test/campaign/campaign.ts';
+import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
 import { runTokenRotation } from '../test/campaign/token-rotation.ts';
 
 const campaigns: Readonly<Record<string, Campaign>> = {
+  'mailbox-logins': {
+    summary: 'logins of every dialect at the IMAP and POP3 fronts; nothing of them may reach the upstream',
+    count: 100_000,
+    run: runMailboxLogins,
+  },
   'spool-kill': { summary: 'kill -9 of a process with a spool, at every point of its work', count: 1000, run: runKillCampaign },
   'spool-power-cut': {
     summary: 'power cuts under a spool on ext4, with two controls (needs root and loop devices)',

@@ -11,14 +11,17 @@ import type { Client } from '../core/client.ts';
 import { between, type DurationMs } from '../core/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
+import { Mailboxes } from '../mailbox/mailboxes.ts';
 import type { AlertDesk } from '../observability/alert-desk.ts';
 import { createLog, standardOutput } from '../observability/log.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import type { ExpiryWatch } from '../observability/secret-expiry.ts';
 import { keyText, openStateKeys } from '../platform/key-file.ts';
+import { PasswordCheck } from '../platform/password-check.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
 import { ClientDirectory } from '../policy/client-directory.ts';
+import { MailboxListener } from '../proxy/mailbox-listener.ts';
 import { FileTokenStore } from '../token/file-token-store.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
@@ -51,16 +54,28 @@ interface Watching {
   readonly expiry: ExpiryWatch;
 }
 
-/** The relay: listeners in front, delivery and tokens behind. */
+/** What listens, whatever it speaks. */
+type Listener = Pick<SmtpListener, 'open' | 'close'>;
+
+/** The relay: listeners in front, delivery, mailboxes and tokens behind. */
 export class Relay implements Service {
-  readonly #listeners: readonly SmtpListener[];
+  readonly #listeners: readonly Listener[];
+  readonly #mailboxes: Mailboxes;
   readonly #pool: SessionPool;
   readonly #queue: OpenQueue;
   readonly #tokens: TokenManager;
   readonly #watching: Watching;
 
-  private constructor(listeners: readonly SmtpListener[], pool: SessionPool, queue: OpenQueue, tokens: TokenManager, watching: Watching) {
+  private constructor(
+    listeners: readonly Listener[],
+    mailboxes: Mailboxes,
+    pool: SessionPool,
+    queue: OpenQueue,
+    tokens: TokenManager,
+    watching: Watching,
+  ) {
     this.#listeners = listeners;
+    this.#mailboxes = mailboxes;
     this.#pool = pool;
     this.#queue = queue;
     this.#tokens = tokens;
@@ -92,8 +107,15 @@ export class Relay implements Service {
     const { submission } = queue.delivery;
     const directory = new ClientDirectory(clients);
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
+    const mailboxes = new Mailboxes({ ...base, accounts, tokens });
+    const fronts = { ...base, mailboxes, clients: directory, passwords: new PasswordCheck(base) };
+    const { smtp, imap, pop3 } = config.listeners;
     return new Relay(
-      config.listeners.smtp.map((settings) => new SmtpListener(settings, deps)),
+      [
+        ...smtp.map((settings) => new SmtpListener(settings, deps)),
+        ...[...imap, ...pop3].map((settings) => new MailboxListener(settings, fronts)),
+      ],
+      mailboxes,
       pool,
       queue,
       tokens,
@@ -117,6 +139,7 @@ export class Relay implements Service {
   async stop(grace: DurationMs): Promise<void> {
     const begun = systemClock.monotonic();
     this.#queue.delivery.wind();
+    this.#mailboxes.close();
     await Promise.all(this.#listeners.map((listener) => listener.close(grace)));
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.

@@ -9,7 +9,7 @@ import type { Account, DeliveryMode } from '../core/account.ts';
 import type { AlertEvent } from '../core/alert.ts';
 import type { Client } from '../core/client.ts';
 import type { DurationMs } from '../core/clock.ts';
-import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
 import type { Octets } from '../core/octets.ts';
 
 /** Where things survive a restart. Both are absolute paths. */
@@ -50,7 +50,11 @@ export interface LogOptions {
 export interface Config {
   /** Absolute path of the file, or `environment`. */
   readonly source: string;
-  readonly listeners: { readonly smtp: readonly SmtpListenerSettings[] };
+  readonly listeners: {
+    readonly smtp: readonly SmtpListenerSettings[];
+    readonly imap: readonly MailboxListenerSettings[];
+    readonly pop3: readonly MailboxListenerSettings[];
+  };
   readonly state: StateSettings;
   /** Empty: `postern serve` starts the sandbox, and clients without an account use the account named {@link SANDBOX_ACCOUNT}. */
   readonly accounts: readonly Account[];

@@ -96,13 +96,13 @@ async function assemble(
   checkFetchAccounts(sections, findings);
   const clients = buildClients(sections, accounts, findings);
   const alerts = buildAlerts(sections, findings);
-  const smtp = await buildListeners(sections, largestMessage(accounts), files, findings);
+  const listeners = await buildListeners(sections, largestMessage(accounts), files, findings);
   const problems = findings.sorted(findings.problems, resolved.hidden);
   if (problems.length > 0) return { ok: false, source, problems };
   const { delivery, log } = sections;
   const config: Config = {
     source,
-    listeners: { smtp },
+    listeners,
     state,
     accounts,
     clients,

@@ -8,12 +8,7 @@
 import type { Findings, Path } from './findings.ts';
 import type { Sections } from './sections.ts';
 
-/** Protocols that are served, and whose scopes are therefore asked for. */
-export const SERVED_PROTOCOLS: readonly ('smtp' | 'imap' | 'pop3')[] = ['smtp'];
-
 const NOT_SERVED: readonly { readonly path: Path; readonly what: string }[] = [
-  { path: ['listeners', 'imap'], what: 'the IMAP proxy is not served in this version' },
-  { path: ['listeners', 'pop3'], what: 'the POP3 proxy is not served in this version' },
   { path: ['admin'], what: 'the admin port is not served in this version' },
   { path: ['fetch'], what: 'mail is not fetched in this version' },
 ];

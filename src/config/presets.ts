@@ -4,7 +4,7 @@
  * Pure data. Any field may be replaced in the configuration (`extends`), since hosts and scopes of national clouds could not be tried.
  *
  * Sources: Microsoft's pages on SMTP, IMAP and POP with OAuth and on national clouds; Google's and Yahoo's XOAUTH2 pages; Fastmail's OAuth page.
- * Limits of Exchange Online: 3 sessions, 30 messages a minute and 10,000 recipients a day for a mailbox, 35 MB unless the mailbox allows more.
+ * Limits of Exchange Online: 3 sessions that submit, 30 messages a minute and 10,000 recipients a day for a mailbox, 35 MB unless the mailbox allows more.
  * Where a provider publishes no limit, ours is careful.
  *
  * @packageDocumentation
@@ -52,6 +52,8 @@ export const EXCHANGE_LIMITS: UpstreamLimits = {
   messagesPerMinute: 30,
   recipientsPerDay: 10_000,
   maxSize: mebibytes(35),
+  // Microsoft publishes no number for Exchange Online; Exchange Server's own default is 16 a user.
+  mailboxSessions: 16,
 };
 
 interface MicrosoftCloud {
@@ -188,7 +190,7 @@ export const PRESETS: ReadonlyMap<string, ProviderFields> = new Map<string, Prov
         identityScopes: ['openid', 'email'],
         tokenUrl: 'https://oauth2.googleapis.com/token',
         scopes: oneScope('https://mail.google.com/'),
-        limits: { connections: 3, messagesPerMinute: 60, recipientsPerDay: 10_000, maxSize: octets(35_882_577) },
+        limits: { connections: 3, messagesPerMinute: 60, recipientsPerDay: 10_000, maxSize: octets(35_882_577), mailboxSessions: 15 },
       },
     ),
   ],

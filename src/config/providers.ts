@@ -7,7 +7,6 @@
  */
 import type { Endpoint, Provider, UpstreamLimits } from '../core/account.ts';
 import { defined } from './defined.ts';
-import { SERVED_PROTOCOLS } from './not-yet.ts';
 import { EXCHANGE_LIMITS, PRESETS, type Protocol, type ProviderFields, type ScopesByProtocol } from './presets.ts';
 
 /**
@@ -39,8 +38,14 @@ export function needsTenant(fields: ProviderFields): boolean {
  *
  * @param fields - With nothing missing (see {@link missingField}).
  * @param tenant - Letters, digits, dots and hyphens, so that it fits a URL as it is.
+ * @param served - What the mailbox is used with; scopes of other protocols are not asked for.
  */
-export function completeProvider(name: string, fields: ProviderFields, tenant: string | undefined): Provider {
+export function completeProvider(
+  name: string,
+  fields: ProviderFields,
+  tenant: string | undefined,
+  served: readonly Protocol[] = ['smtp'],
+): Provider {
   const put = (url: string | undefined): string | undefined => url?.replaceAll('{tenant}', tenant ?? fields.defaultTenant ?? '');
   const urls = { authorizeUrl: put(fields.authorizeUrl), deviceUrl: put(fields.deviceUrl) };
   return {
@@ -52,7 +57,7 @@ export function completeProvider(name: string, fields: ProviderFields, tenant: s
       identityScopes: fields.identityScopes,
     }),
     tokenUrl: put(fields.tokenUrl) ?? '',
-    scopes: chooseScopes(fields.scopes),
+    scopes: chooseScopes(fields.scopes, served),
     applicationScopes: fields.applicationScopes ?? [],
     mechanism: fields.mechanism ?? 'XOAUTH2',
     smtp: endpoint(fields.smtp, 'smtp') ?? { host: '', port: 587, tls: 'starttls' },
@@ -61,10 +66,10 @@ export function completeProvider(name: string, fields: ProviderFields, tenant: s
   };
 }
 
-function chooseScopes(scopes: ProviderFields['scopes']): readonly string[] {
+function chooseScopes(scopes: ProviderFields['scopes'], served: readonly Protocol[]): readonly string[] {
   if (scopes === undefined) return [];
   if (isList(scopes)) return scopes;
-  return [...new Set([...SERVED_PROTOCOLS.map((protocol) => scopes[protocol]), ...scopes.always])];
+  return [...new Set([...served.map((protocol) => scopes[protocol]), ...scopes.always])];
 }
 
 const isList = (scopes: ScopesByProtocol | readonly string[]): scopes is readonly string[] => Array.isArray(scopes);

@@ -9,7 +9,7 @@ import { atAuthorityHost } from './azure-environment.ts';
 import { defined } from './defined.ts';
 import type { Findings } from './findings.ts';
 import { lintAccount, lintProvider } from './lint.ts';
-import type { ProviderFields } from './presets.ts';
+import type { ProviderFields, Protocol } from './presets.ts';
 import { ProviderBook } from './provider-chain.ts';
 import { completeProvider, missingField, needsTenant } from './providers.ts';
 import { asksTokenUrl, buildAuth, tenantOf } from './resolve-auth.ts';
@@ -76,7 +76,7 @@ async function buildAccount(
   if (asksTokenUrl(value.auth) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
     surroundings.findings.missing([...path, 'auth', 'tenant'], `provider ${value.provider} needs it`);
   }
-  const provider = placeProvider(value, completeProvider(value.provider, fields, tenant), book, surroundings);
+  const provider = placeProvider(value, completeProvider(value.provider, fields, tenant, servedProtocols(sections)), book, surroundings);
   const auth = await buildAuth(value.auth, provider, [...path, 'auth'], surroundings);
   lintAccount(entry, provider, surroundings.findings);
   if (auth === undefined) return undefined;
@@ -122,4 +122,9 @@ export function checkFetchAccounts({ fetch, accountNames }: Sections, findings: 
     if (accountNames.includes(value.account)) continue;
     findings.problem([...path, 'account'], `there is no account "${value.account}"`, nearest(value.account, accountNames));
   }
+}
+
+/** Submission always: a mailbox that only reads mail still sends test messages. The others as there are listeners for them. */
+function servedProtocols({ imap, pop3 }: Sections): Protocol[] {
+  return ['smtp', ...(imap.length > 0 ? (['imap'] as const) : []), ...(pop3.length > 0 ? (['pop3'] as const) : [])];
 }

@@ -37,7 +37,7 @@ function buildClient(entry: Entry<ClientInput>, sections: Sections, accounts: re
   return {
     name,
     account,
-    ...defined({ login, messagesPerMinute: rate?.messagesPerMinute }),
+    ...defined({ login, messagesPerMinute: rate?.messagesPerMinute, mailboxSessions: entry.value.mailboxSessions }),
     networks,
     senders,
     // The sandbox's account is made at the start; it puts its mailbox in here, as it does with the senders.

@@ -5,14 +5,15 @@
  * @packageDocumentation
  */
 import { parseIpNetwork } from '../core/ip-network.ts';
-import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
 import type { Octets } from '../core/octets.ts';
 import { isLoopbackHost, isLoopbackNetwork, isSameSocket } from './addresses.ts';
 import { checkPair } from './certificates.ts';
+import type { Config } from './config.ts';
 import { defined } from './defined.ts';
 import type { ConfigFiles } from './files.ts';
 import type { Findings, Path } from './findings.ts';
-import type { ListenerInput, SmtpListenerInput } from './schema-listeners.ts';
+import type { ListenerInput, MailboxListenerInput, SmtpListenerInput } from './schema-listeners.ts';
 import type { Entry, Sections } from './sections.ts';
 
 /** What is common to everything that listens. */
@@ -32,13 +33,32 @@ export async function buildListeners(
   defaultMaxSize: Octets,
   files: ConfigFiles,
   findings: Findings,
-): Promise<SmtpListenerSettings[]> {
+): Promise<Config['listeners']> {
   checkPorts(sections, findings);
   checkExposure(sections, findings);
-  for (const entry of [...sections.imap, ...sections.pop3]) await readPair(entry, files, findings);
-  const listeners: SmtpListenerSettings[] = [];
-  for (const entry of sections.smtp) listeners.push(await buildListener(entry, sections, defaultMaxSize, files, findings));
-  return listeners;
+  const imap: MailboxListenerSettings[] = [];
+  for (const entry of sections.imap) imap.push(await buildMailboxListener('imap', entry, sections, files, findings));
+  const pop3: MailboxListenerSettings[] = [];
+  for (const entry of sections.pop3) pop3.push(await buildMailboxListener('pop3', entry, sections, files, findings));
+  const smtp: SmtpListenerSettings[] = [];
+  for (const entry of sections.smtp) smtp.push(await buildListener(entry, sections, defaultMaxSize, files, findings));
+  return { smtp, imap, pop3 };
+}
+
+async function buildMailboxListener(
+  protocol: MailboxListenerSettings['protocol'],
+  entry: Entry<MailboxListenerInput>,
+  sections: Sections,
+  files: ConfigFiles,
+  findings: Findings,
+): Promise<MailboxListenerSettings> {
+  const { host, port, tls, minTls, loginTimeout, idleTimeout } = entry.value;
+  if (sections.clientCount > 0 && !sections.clients.some(({ value }) => value.username !== undefined)) {
+    findings.notice(entry.path, 'no client has a user name: nobody may read mail here');
+  }
+  const pair = await readPair(entry, files, findings);
+  const tlsFiles = defined({ cert: pair?.cert, key: pair?.key });
+  return { protocol, name: socketName(host, port), host, port, tls, ...tlsFiles, minTls, loginTimeout, idleTimeout };
 }
 
 async function buildListener(

@@ -35,6 +35,9 @@ const limitsSchema = z.strictObject({
   connections: integer(1, 100).describe('Submission sessions at once for one mailbox.').optional(),
   messagesPerMinute: integer(1, 1_000_000).describe('Messages a minute for one mailbox.').optional(),
   recipientsPerDay: integer(1, 1_000_000_000).describe('Recipients in any 24 hours for one mailbox.').optional(),
+  mailboxSessions: integer(1, 10_000)
+    .describe('IMAP and POP3 sessions at once for one mailbox; more wait a moment, then are refused.')
+    .optional(),
   maxSize: size().describe('Largest message that a mailbox may send, as on the wire (after base64).').optional(),
 });
 

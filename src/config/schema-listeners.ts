@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
-import { flag, host, integer, path, port, secret, size } from './schema-parts.ts';
+import { duration, flag, host, integer, path, port, secret, size } from './schema-parts.ts';
 
 const tls = () => z.enum(['off', 'starttls', 'implicit']).prefault('off');
 
@@ -39,16 +39,27 @@ export const smtpListenerSchema = z.strictObject({
   maxRecipients: integer(1, 10_000).prefault(500).describe('Most recipients of one message.'),
 });
 
+const timeouts = (idle: string) => ({
+  loginTimeout: duration().prefault('1m').describe('An application that has not logged in may be silent for so long.'),
+  idleTimeout: duration()
+    .prefault(idle)
+    .describe(
+      'A session in which neither side has said anything for so long is ended. Providers have limits of their own, often 30 minutes.',
+    ),
+});
+
 export const imapListenerSchema = z.strictObject({
   host: listenHost(),
   port: port().prefault(1143).describe('TCP port.'),
   ...tlsKeys,
+  ...timeouts('24h'),
 });
 
 export const pop3ListenerSchema = z.strictObject({
   host: listenHost(),
   port: port().prefault(1110).describe('TCP port.'),
   ...tlsKeys,
+  ...timeouts('1h'),
 });
 
 export const listenersSchema = z.strictObject({
@@ -56,8 +67,8 @@ export const listenersSchema = z.strictObject({
     .array(smtpListenerSchema)
     .describe('Where applications submit mail. Default: one listener on 127.0.0.1:2525 if `listeners` is left out.')
     .optional(),
-  imap: z.array(imapListenerSchema).describe('Where applications read mail with IMAP. Not served in this version.').optional(),
-  pop3: z.array(pop3ListenerSchema).describe('Where applications read mail with POP3. Not served in this version.').optional(),
+  imap: z.array(imapListenerSchema).describe('Where applications read mail with IMAP.').optional(),
+  pop3: z.array(pop3ListenerSchema).describe('Where applications read mail with POP3.').optional(),
 });
 
 export const adminSchema = z.strictObject({
@@ -66,6 +77,7 @@ export const adminSchema = z.strictObject({
   password: secret().describe('Asked for by the pages and the API.').optional(),
 });
 
-export type ListenerInput = z.output<typeof imapListenerSchema>;
+export type ListenerInput = Omit<z.output<typeof imapListenerSchema>, 'loginTimeout' | 'idleTimeout'>;
+export type MailboxListenerInput = z.output<typeof imapListenerSchema>;
 export type SmtpListenerInput = z.output<typeof smtpListenerSchema>;
 export type AdminInput = z.output<typeof adminSchema>;

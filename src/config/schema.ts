@@ -47,6 +47,7 @@ export const clientSchema = z.strictObject({
     .strictObject({ messagesPerMinute: integer(1, 1_000_000).describe('Messages a minute.') })
     .describe('How much it may submit. Default: no limit but that of the account.')
     .optional(),
+  mailboxSessions: integer(1, 10_000).describe('IMAP and POP3 sessions at once. Default: no limit but that of the account.').optional(),
 });
 
 const MOVE = /^(keep|seen|delete|move:[^\u0000-\u001f\u007f]+)$/;

@@ -26,7 +26,7 @@ import {
   type AdminInput,
   adminSchema,
   imapListenerSchema,
-  type ListenerInput,
+  type MailboxListenerInput,
   listenersSchema,
   pop3ListenerSchema,
   type SmtpListenerInput,
@@ -42,8 +42,8 @@ export interface Entry<Value> {
 /** All entries that fit. Those that do not are missing here and present in the findings. */
 export interface Sections {
   readonly smtp: readonly Entry<SmtpListenerInput>[];
-  readonly imap: readonly Entry<ListenerInput>[];
-  readonly pop3: readonly Entry<ListenerInput>[];
+  readonly imap: readonly Entry<MailboxListenerInput>[];
+  readonly pop3: readonly Entry<MailboxListenerInput>[];
   readonly admin: Entry<AdminInput> | undefined;
   readonly state: StateInput;
   readonly providers: ReadonlyMap<string, Entry<ProviderInput>>;

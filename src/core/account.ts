@@ -29,6 +29,8 @@ export interface UpstreamLimits {
   readonly messagesPerMinute: number;
   /** Rolling 24 hours. */
   readonly recipientsPerDay: number;
+  /** Concurrent sessions for reading, IMAP and POP3 together. */
+  readonly mailboxSessions: number;
   /** Largest content that the mailbox may send, counted as on the wire after base64. */
   readonly maxSize: Octets;
 }

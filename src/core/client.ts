@@ -1,5 +1,5 @@
 /**
- * A local credential or network that may submit, and as whom.
+ * A local credential or network that may submit and read mail, and as whom.
  *
  * Pure values.
  *
@@ -27,4 +27,6 @@ export interface Client {
   readonly onOtherSender: 'refuse' | { readonly rewriteTo: string };
   /** Undefined: no limit of our own. */
   readonly messagesPerMinute?: number;
+  /** IMAP and POP3 sessions at once. Undefined: no limit of our own. */
+  readonly mailboxSessions?: number;
 }

@@ -1,10 +1,11 @@
 /**
- * An SMTP listener as the rest of the program sees it once the configuration is resolved.
+ * Listeners as the rest of the program sees them once the configuration is resolved.
  *
  * Pure values; certificate and key have already been read from their files.
  *
  * @packageDocumentation
  */
+import type { DurationMs } from './clock.ts';
 import type { Octets } from './octets.ts';
 
 /** How a connection from an application is protected. */
@@ -13,8 +14,8 @@ export type ListenerTls = 'off' | 'starttls' | 'implicit';
 /** The oldest TLS version accepted from an application. Old printers know nothing newer than TLS 1.0; upstream it is always 1.2. */
 export type ListenerMinTls = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
-/** One listening socket for submission. */
-export interface SmtpListenerSettings {
+/** What all listening sockets have. */
+export interface ListenerSettings {
   /** `host:port`, unique among the listeners; for log lines. */
   readonly name: string;
   readonly host: string;
@@ -25,6 +26,19 @@ export interface SmtpListenerSettings {
   /** PEM text. */
   readonly key?: string;
   readonly minTls: ListenerMinTls;
+}
+
+/** One listening socket for applications that read mail. */
+export interface MailboxListenerSettings extends ListenerSettings {
+  readonly protocol: 'imap' | 'pop3';
+  /** Without a whole command for so long, an application that has not logged in is disconnected. */
+  readonly loginTimeout: DurationMs;
+  /** A session in which neither side has said anything for so long is ended. */
+  readonly idleTimeout: DurationMs;
+}
+
+/** One listening socket for submission. */
+export interface SmtpListenerSettings extends ListenerSettings {
   /** Ask for AUTH also from the networks of clients. */
   readonly requireAuth: boolean;
   /** Refuse AUTH and MAIL until the connection is encrypted. */

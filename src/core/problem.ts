@@ -175,7 +175,8 @@ export const PROBLEMS = {
     remedy: 'Check host and port of the provider; a captive portal or another service may answer there.',
   },
   UPSTREAM_LOST: {
-    summary: 'The upstream closed the connection in the middle of a transaction, before the message was complete.',
+    summary:
+      'The connection to the upstream was lost in the middle of a transaction, before the message was complete, or of a session that reads.',
     heals: 'by-itself',
     remedy: 'Nothing: the message was not delivered and the application was told to try again.',
   },
@@ -208,6 +209,12 @@ export const PROBLEMS = {
     summary: 'The upstream accepts the token but does not open the mailbox for it (IMAP, POP3).',
     heals: 'after-repair',
     remedy: 'Check accounts[].mailbox, its licence, the permission of the user or application on it, and that IMAP and POP3 are on for it.',
+  },
+  UPSTREAM_MAILBOX_IN_USE: {
+    summary: 'All sessions that the mailbox may have with IMAP or POP3 are in use.',
+    heals: 'by-itself',
+    remedy:
+      'Nothing, if it passes. Else close applications that read the mailbox and are not needed, or raise limits.mailboxSessions as far as the provider allows.',
   },
   UPSTREAM_MISCONFIGURED: {
     summary: 'A setting of the mailbox, the tenant or the provider keeps the upstream from taking mail of this account.',
@@ -254,6 +261,11 @@ export const PROBLEMS = {
     summary: 'A client or network made too many failed logins or sent too fast, and has to wait.',
     heals: 'by-itself',
     remedy: 'Correct the application; raise clients[].rate if the pace is wanted.',
+  },
+  CLIENT_TOO_MANY_SESSIONS: {
+    summary: 'A client has as many IMAP and POP3 sessions open as it may have.',
+    heals: 'by-itself',
+    remedy: 'Nothing, if it passes. Else let the application close its sessions, or raise clients[].mailboxSessions.',
   },
   CLIENT_TLS_FAILED: {
     summary: 'A client and a listener could not agree on TLS.',

@@ -85,3 +85,16 @@ export function formatReply(answer: Reply): string[] {
 export function describeReply(answer: Reply): string {
   return [answer.code, answer.enhancedCode, answer.text.join(' / ')].filter((part) => part !== undefined && part !== '').join(' ');
 }
+
+/** A server's line as it may be shown: one line, and nothing that might be a token quoted back. */
+export function showLine(line: string): string {
+  return cleanText(line)
+    .replace(/[A-Za-z0-9+/=._~-]{64,}/g, '[removed]')
+    .slice(0, 200);
+}
+
+/** A name that came from the wire, fit for a sentence. */
+export function quoted(name: string): string {
+  const clean = cleanText(name);
+  return `"${clean.length > 64 ? `${clean.slice(0, 64)}…` : clean}"`;
+}

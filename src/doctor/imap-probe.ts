@@ -10,9 +10,11 @@
  */
 import type { ProbeReport } from '../core/ports/mail-probe.ts';
 import { ProblemError, problem } from '../core/problem.ts';
-import { type LineConnection, showLine } from './line-connection.ts';
-import { explainRefusal } from './mail-answers.ts';
-import { type LineProbe, type ProbeWalk, saslStrings, walkProbe, withoutMechanism } from './probe-walk.ts';
+import { showLine } from '../core/reply.ts';
+import type { LineConnection } from '../platform/line-connection.ts';
+import { explainRefusal } from '../policy/mailbox-answers.ts';
+import { bearerStrings } from '../sasl/bearer-strings.ts';
+import { type LineProbe, type ProbeWalk, walkProbe, withoutMechanism } from './probe-walk.ts';
 
 /** Never throws for what a network or server can do. */
 export function probeImap(probe: LineProbe): Promise<ProbeReport> {
@@ -94,7 +96,7 @@ async function mechanisms(dialogue: ImapDialogue): Promise<string[]> {
 }
 
 async function signIn(dialogue: ImapDialogue, connection: LineConnection, probe: LineProbe, accessToken: string): Promise<void> {
-  const { response, failureAnswer } = saslStrings(probe, accessToken);
+  const { response, failureAnswer } = bearerStrings(probe, accessToken);
   const challenge = await dialogue.command(`AUTHENTICATE ${probe.mechanism}`);
   if (!challenge.line.startsWith('+')) throw refusal('auth', connection, challenge);
   connection.send(response);

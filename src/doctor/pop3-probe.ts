@@ -9,9 +9,11 @@
  */
 import type { ProbeReport } from '../core/ports/mail-probe.ts';
 import { ProblemError, problem } from '../core/problem.ts';
-import { type LineConnection, showLine } from './line-connection.ts';
-import { explainRefusal } from './mail-answers.ts';
-import { type LineProbe, saslStrings, walkProbe, withoutMechanism } from './probe-walk.ts';
+import { showLine } from '../core/reply.ts';
+import type { LineConnection } from '../platform/line-connection.ts';
+import { explainRefusal } from '../policy/mailbox-answers.ts';
+import { bearerStrings } from '../sasl/bearer-strings.ts';
+import { type LineProbe, walkProbe, withoutMechanism } from './probe-walk.ts';
 
 /** Never throws for what a network or server can do. */
 export function probePop3(probe: LineProbe): Promise<ProbeReport> {
@@ -61,7 +63,7 @@ async function mechanisms(connection: LineConnection): Promise<string[]> {
 }
 
 async function signIn(connection: LineConnection, probe: LineProbe, accessToken: string): Promise<void> {
-  const { response, failureAnswer } = saslStrings(probe, accessToken);
+  const { response, failureAnswer } = bearerStrings(probe, accessToken);
   const challenge = await command(connection, `AUTH ${probe.mechanism}`);
   if (!isChallenge(challenge)) throw new ProblemError(explainRefusal('auth', connection.target, challenge));
   let answer = await command(connection, response);

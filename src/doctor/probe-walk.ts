@@ -8,10 +8,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { ProbeReport, ProbeStep } from '../core/ports/mail-probe.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { Dial } from '../platform/dial.ts';
-import { SaslStringError } from '../sasl/bearer.ts';
-import { encodeOauthbearer, OAUTHBEARER_FAILURE_ANSWER } from '../sasl/oauthbearer.ts';
-import { encodeXoauth2, XOAUTH2_FAILURE_ANSWER } from '../sasl/xoauth2.ts';
-import { LineConnection, type LineServer } from './line-connection.ts';
+import { LineConnection, type LineServer } from '../platform/line-connection.ts';
 
 /** A trial at an IMAP or POP3 server. */
 export interface LineProbe extends LineServer {
@@ -52,19 +49,6 @@ export async function walkProbe(
     return { passed: record.passed, failed: { step, problem: error.problem } };
   } finally {
     connection?.close();
-  }
-}
-
-/** The strings of the exchange. @throws ProblemError where user or token must not be sent. */
-export function saslStrings({ mechanism, user, endpoint }: LineProbe, accessToken: string): { response: string; failureAnswer: string } {
-  try {
-    return mechanism === 'XOAUTH2'
-      ? { response: encodeXoauth2(user, accessToken), failureAnswer: XOAUTH2_FAILURE_ANSWER }
-      : { response: encodeOauthbearer(user, accessToken, endpoint.host, endpoint.port), failureAnswer: OAUTHBEARER_FAILURE_ANSWER };
-  } catch (error) {
-    if (!(error instanceof SaslStringError)) throw error;
-    const code = error.part === 'token' ? 'TOKEN_ENDPOINT_NONSENSE' : 'CONFIG_INVALID';
-    throw new ProblemError(problem(code, `${error.message}; it was not sent`), { cause: error });
   }
 }
 

@@ -13,7 +13,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { Dial } from '../platform/dial.ts';
 import { DialError } from '../platform/dial-error.ts';
-import { dialProblem } from './dial-problem.ts';
+import { dialProblem } from '../platform/dial-problem.ts';
 
 /** What was seen. */
 export interface TokenHost {

@@ -9,7 +9,7 @@ import { SMTPServer } from 'smtp-server';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
 import { type SessionDependencies, SmtpSession } from './smtp-session.ts';
-import { tlsFailure } from './tls-failure.ts';
+import { clientTlsFailure } from '../platform/client-tls-failure.ts';
 
 /** More sessions than this are turned away; each idle one costs about 20 KB. */
 const MOST_SESSIONS = 5_000;
@@ -79,7 +79,7 @@ export class ListenerEngine extends SMTPServer {
       log.debug({ ...fields, event: 'socket-error', error }, error.message);
       return;
     }
-    const what = tlsFailure(error.message);
+    const what = clientTlsFailure(error.message);
     log.warn({ ...fields, event: 'tls-refused', problem: what }, what.cause);
   }
 }

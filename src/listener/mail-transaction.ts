@@ -27,7 +27,7 @@ import { parsePath } from './address-parser.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { parseMailParameters, parseRcptParameters } from './command-parameters.ts';
 import { type Checked, checkFields, checkReversePath } from './sender-check.ts';
-import type { SessionJournal } from './session-journal.ts';
+import type { SessionJournal } from '../platform/session-journal.ts';
 import { SubmissionError } from './submission-error.ts';
 
 /** What transactions need besides their connection. */

@@ -8,13 +8,13 @@
 import type { Client } from '../core/client.ts';
 import type { LogFields } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
-import { type Reply, reply } from '../core/reply.ts';
+import { quoted, type Reply, reply } from '../core/reply.ts';
 import { parseAddressList } from '../message/address-list.ts';
 import type { HeaderSection } from '../message/header-section.ts';
 import { rewriteSender } from '../message/rewrite-sender.ts';
 import type { IncomingMessage } from '../message/submission-content.ts';
 import { judgeField, judgeReversePath, type SenderVerdict } from '../policy/sender.ts';
-import { quoted, type SessionJournal } from './session-journal.ts';
+import type { SessionJournal } from '../platform/session-journal.ts';
 
 const REVERSE_PATH = 'the reverse-path';
 

@@ -16,14 +16,14 @@ import type { IpAddress } from '../core/ip-network.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import type { Timer } from '../core/ports/clock.ts';
 import { type Problem, problem } from '../core/problem.ts';
-import { describeReply, isAccepted, type Reply, reply } from '../core/reply.ts';
+import { describeReply, isAccepted, quoted, type Reply, reply } from '../core/reply.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { type AuthDependencies, AuthDialogue, type AuthOutcome } from './auth-dialogue.ts';
 import { type CommandLine, isHttpRequest, parseCommandLine } from './command-line.ts';
 import { ehloFeatures, mayAuthenticate, type SessionState } from './ehlo-features.ts';
 import { type MailTransaction, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
-import { RejectionCounter } from './rejection-counter.ts';
-import { quoted, type SessionJournal } from './session-journal.ts';
+import { RejectionCounter } from '../policy/rejection-counter.ts';
+import type { SessionJournal } from '../platform/session-journal.ts';
 
 /** The connection, as the dialogue sees it. */
 export interface Wire {

@@ -13,7 +13,7 @@ import { problem, ProblemError } from '../core/problem.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
 import type { ClientDirectory } from '../policy/client-directory.ts';
 import { ListenerEngine } from './listener-engine.ts';
-import { PasswordCheck } from './password-check.ts';
+import { PasswordCheck } from '../platform/password-check.ts';
 
 /** What a listener needs. All listeners share one directory, which counts a client's pace and failed logins. */
 export interface SmtpListenerDependencies {

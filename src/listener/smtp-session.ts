@@ -18,11 +18,11 @@ import { sessionId } from '../core/ids.ts';
 import { parseIpAddress } from '../core/ip-network.ts';
 import type { Log } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
-import { cleanText, formatReply, type Reply, reply } from '../core/reply.ts';
+import { cleanText, formatReply, quoted, type Reply, reply } from '../core/reply.ts';
 import { ArrivingContent } from './arriving-content.ts';
 import { CommandStream } from './command-stream.ts';
 import { IdleWatch } from './idle-watch.ts';
-import { quoted, SessionJournal } from './session-journal.ts';
+import { SessionJournal } from '../platform/session-journal.ts';
 import { type DialogueDependencies, SmtpDialogue, type Wire } from './smtp-dialogue.ts';
 
 /** What a session needs. */

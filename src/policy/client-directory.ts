@@ -1,5 +1,5 @@
 /**
- * Who may submit: the configured clients, found by network or by user name, and how they have behaved lately.
+ * Who may submit and read: the configured clients, found by network or by user name, and how they have behaved lately.
  *
  * Pure: time comes with each call, passwords are checked elsewhere. One directory serves all listeners, so that a client's pace and its
  * failed logins are counted once however many ports it uses.
@@ -10,6 +10,7 @@ import type { Client } from '../core/client.ts';
 import { contains, type IpAddress, type IpNetwork, parseIpNetwork } from '../core/ip-network.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MessageRate } from './rate.ts';
+import { SessionCount } from './session-count.ts';
 
 interface Block {
   readonly network: IpNetwork;
@@ -21,6 +22,8 @@ export class ClientDirectory {
   readonly logins = new LoginThrottle();
   /** Messages by client. */
   readonly rate = new MessageRate();
+  /** IMAP and POP3 sessions by client. */
+  readonly mailboxSessions = new SessionCount();
   /** True where a login may cost a key derivation, which an unknown user name must then cost as well. */
   readonly hasHashes: boolean;
   readonly #byUsername = new Map<string, Client>();

@@ -93,7 +93,7 @@ function decodeResponse(line: string): string | SaslStep {
 }
 
 /** UTF-8 (RFC 4616 §2); octets that are not are read as Latin-1, which is what old devices send for `ä`. */
-function decodeText(octets: Uint8Array): string {
+export function decodeText(octets: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
   } catch {

@@ -2,7 +2,7 @@
  * Signing in with user name and password (`grant: basic`), for upstreams that still take them.
  *
  * What an upstream refuses is not shown to it again: a password does not get better by waiting, and providers lock a mailbox after a few failures
- * ({@link ./password-guard.ts}). TLS is on and verified before the first octet of it, as for tokens: sessions come no other way.
+ * ({@link ../policy/password-guard.ts}). TLS is on and verified before the first octet of it, as for tokens: sessions come no other way.
  *
  * @packageDocumentation
  */
@@ -14,7 +14,7 @@ import { describeReply } from '../core/reply.ts';
 import type { ReplyMeaning } from '../core/reply-meaning.ts';
 import type { AuthAttempts, Present, Refusal } from './auth-attempts.ts';
 import { signInDeferred, signInRefused } from './failures.ts';
-import type { PasswordGuard } from './password-guard.ts';
+import type { PasswordGuard } from '../policy/password-guard.ts';
 import { classifyReply } from './reply-table.ts';
 
 /** A policy or a fault of the provider may be behind a refusal that does not name the password; so long it is left alone. */

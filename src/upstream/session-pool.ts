@@ -21,7 +21,7 @@ import { type Dial, dial } from '../platform/dial.ts';
 import { AccountSessions, type WarmthOptions } from './account-sessions.ts';
 import { ehloName } from './ehlo.ts';
 import { noConnectionFree } from './failures.ts';
-import { PasswordGuard } from './password-guard.ts';
+import { PasswordGuard } from '../policy/password-guard.ts';
 import { DEADLINES, type SessionDeadlines } from './smtp-session.ts';
 
 /** Tunables. */

@@ -16,7 +16,7 @@ import { type Problem, ProblemError, problem } from '../core/problem.ts';
 import type { ReplyMeaning } from '../core/reply-meaning.ts';
 import { AuthAttempts, type ConnectDependencies, type Present, type Refusal } from './auth-attempts.ts';
 import { noToken, signInDeferred, signInRefused } from './failures.ts';
-import type { PasswordGuard } from './password-guard.ts';
+import type { PasswordGuard } from '../policy/password-guard.ts';
 import { signInWithPassword } from './password-sign-in.ts';
 import { classifyReply } from './reply-table.ts';
 import type { SmtpSession } from './smtp-session.ts';

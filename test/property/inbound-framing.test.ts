@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ListenerEngine } from '../../src/listener/listener-engine.ts';
-import { PasswordCheck } from '../../src/listener/password-check.ts';
+import { PasswordCheck } from '../../src/platform/password-check.ts';
 import { ClientDirectory } from '../../src/policy/client-directory.ts';
 import { EagerClock } from '../support/eager-clock.ts';
 import { MemoryLog } from '../support/memory-log.ts';

@@ -15,7 +15,7 @@ export function testProvider(changes: Partial<Provider> = {}): Provider {
     applicationScopes: ['https://outlook.office365.com/.default'],
     mechanism: 'XOAUTH2',
     smtp: { host: '127.0.0.1', port: 1, tls: 'starttls' },
-    limits: { connections: 3, messagesPerMinute: 30, recipientsPerDay: 10_000, maxSize: mebibytes(35) },
+    limits: { connections: 3, messagesPerMinute: 30, recipientsPerDay: 10_000, maxSize: mebibytes(35), mailboxSessions: 16 },
     ...changes,
   };
 }

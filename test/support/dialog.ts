@@ -30,7 +30,7 @@ import { octets } from '../../src/core/octets.ts';
 import { openSmtpStage, type SmtpStage, stageCertificate, type StageOptions } from './smtp-stage.ts';
 
 /** One line of a dialogue file. */
-interface Step {
+export interface Step {
   readonly lineNumber: number;
   readonly kind: string;
   readonly text: string;
@@ -186,11 +186,11 @@ class DialogRun {
   }
 }
 
-function expectBegins(actual: string, start: string): void {
+export function expectBegins(actual: string, start: string): void {
   assert.ok(actual.startsWith(start), `expected "${start}…", got "${actual}"`);
 }
 
-function outgoing(kind: string, text: string): Buffer | undefined {
+export function outgoing(kind: string, text: string): Buffer | undefined {
   if (kind === 'C') return Buffer.from(`${text}\r\n`);
   if (kind === 'C-raw') return unescape(text);
   if (kind === 'C-base64') return Buffer.from(`${unescape(text).toString('base64')}\r\n`);
@@ -200,7 +200,7 @@ function outgoing(kind: string, text: string): Buffer | undefined {
 const ESCAPES: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', '\\': '\\' };
 
 /** `\xHH` is an octet; everything else is UTF-8. */
-function unescape(text: string): Buffer {
+export function unescape(text: string): Buffer {
   const repeated = text.replace(/\\\((\d+)\*((?:[^)\\]|\\.)*)\)/g, (_, count: string, what: string) => what.repeat(Number(count)));
   const parts = repeated.split(/(\\x[0-9A-Fa-f]{2}|\\[rnt\\])/);
   return Buffer.concat(
@@ -211,10 +211,10 @@ function unescape(text: string): Buffer {
   );
 }
 
-const CLOSED = '(the server has closed the connection)';
+export const CLOSED = '(the server has closed the connection)';
 
 /** The client's end of the connection. */
-class DialogWire {
+export class DialogWire {
   #socket: Socket;
   readonly #segmentation: Segmentation;
   #received = '';
@@ -290,6 +290,6 @@ class DialogWire {
 }
 
 /** Waits for events, or turn by turn where there is none; the test's own time limit is the only one. */
-async function eventually(isTrue: () => boolean, onWake?: (wake: () => void) => void): Promise<void> {
+export async function eventually(isTrue: () => boolean, onWake?: (wake: () => void) => void): Promise<void> {
   while (!isTrue()) await (onWake === undefined ? nextTurn() : new Promise<void>(onWake));
 }

@@ -131,7 +131,9 @@ export function imapScript(changes: Readonly<Record<string, string>> = {}): Line
       const words = line.split(' ');
       const isCredentials = isSigningIn;
       if (!isCredentials) tag = words[0] ?? '';
-      const step = isCredentials ? (line === '' ? '' : 'credentials') : (words[1] ?? '').toUpperCase();
+      const verb = (words[1] ?? '').toUpperCase();
+      const hasInitialResponse = verb === 'AUTHENTICATE' && words.length === 4; // SASL-IR
+      const step = isCredentials ? (line === '' ? '' : 'credentials') : hasInitialResponse ? 'credentials' : verb;
       const answer = answers[step] ?? 'T BAD Command Error. 12';
       isSigningIn = (step === 'AUTHENTICATE' || step === 'credentials') && answer.startsWith('+');
       return answer.replaceAll(/^(STARTTLS:)?T /gm, (_whole, verb: string | undefined) => `${verb ?? ''}${tag} `);

@@ -9,7 +9,7 @@ import type { SmtpListenerSettings } from '../../src/core/listener.ts';
 import { octets } from '../../src/core/octets.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { ListenerEngine } from '../../src/listener/listener-engine.ts';
-import { PasswordCheck } from '../../src/listener/password-check.ts';
+import { PasswordCheck } from '../../src/platform/password-check.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { ClientDirectory } from '../../src/policy/client-directory.ts';
 import { testClient } from './accounts.ts';

@@ -44,7 +44,7 @@ function mailboxChecks(protocol: Protocol): readonly Check[] {
         if (report === undefined) return skip('the server was not tried');
         const { passed, failed } = report;
         if (failed === undefined) return ok([passed.auth, passed.access].join('; '));
-        if (failed.problem.code === 'UPSTREAM_BUSY') return warn(failed.problem);
+        if (failed.problem.code === 'UPSTREAM_BUSY' || failed.problem.code === 'UPSTREAM_MAILBOX_IN_USE') return warn(failed.problem);
         if (failed.problem.code !== 'UPSTREAM_AUTH_REFUSED') return fail(failed.problem);
         return fail({ ...failed.problem, remedy: refusalRemedy(protocol, examination.account, examination.claims) });
       },
@@ -55,7 +55,7 @@ function mailboxChecks(protocol: Protocol): readonly Check[] {
 function whyNot(protocol: Protocol, { account, claims, given }: Examination): string | undefined {
   const name = protocol.toUpperCase();
   if (account.provider[protocol] === undefined) return `provider ${account.provider.name} has no ${name} server`;
-  if (account.auth.grant === 'basic') return `grant basic: Postern signs in to ${name} with tokens only`;
+  if (account.auth.grant === 'basic') return `grant basic: a password is not tried at ${name}, since each try may lock the mailbox`;
   if (includes(protocol, account, claims) || given.needed.has(protocol)) return undefined;
   const scopes = claims === undefined ? requestedScopes(account) : [...claims.scopes, ...claims.roles];
   return `the token does not include ${name} (${scopes.join(' ') || 'no scopes'})`;

@@ -263,8 +263,18 @@ admin: {}
 fetch: [{ account: main, to: { maildir: ./mail } }]
 `;
     const result = await folder.load(yaml);
-    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap', 'listeners.pop3', 'admin', 'fetch']);
-    expect(configOf(result).listeners.smtp).toEqual([]);
+    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap[0]', 'listeners.pop3[0]', 'admin', 'fetch']);
+    expect(configOf(result).listeners).toMatchObject({
+      smtp: [],
+      imap: [{ protocol: 'imap', name: '127.0.0.1:1143', tls: 'off', loginTimeout: 60_000, idleTimeout: 86_400_000 }],
+      pop3: [{ protocol: 'pop3', name: '127.0.0.1:1110', idleTimeout: 3_600_000 }],
+    });
+    expect(configOf(result).accounts[0]?.provider.scopes).toEqual([
+      'https://outlook.office.com/SMTP.Send',
+      'https://outlook.office.com/IMAP.AccessAsUser.All',
+      'https://outlook.office.com/POP.AccessAsUser.All',
+      'offline_access',
+    ]);
   });
 
   it('tell of a listener on the network that only this machine may use, and of passwords there', async () => {

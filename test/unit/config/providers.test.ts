@@ -22,7 +22,7 @@ describe('microsoft365', () => {
       smtp: { host: 'smtp.office365.com', port: 587, tls: 'starttls' },
       imap: { host: 'outlook.office365.com', port: 993, tls: 'implicit' },
       pop3: { host: 'outlook.office365.com', port: 995, tls: 'implicit' },
-      limits: { connections: 3, messagesPerMinute: 30, recipientsPerDay: 10_000, maxSize: mebibytes(35) },
+      limits: { connections: 3, messagesPerMinute: 30, recipientsPerDay: 10_000, maxSize: mebibytes(35), mailboxSessions: 16 },
     });
   });
 
@@ -152,7 +152,7 @@ describe('a configured provider', () => {
       mechanism: 'XOAUTH2',
       smtp: { host: 'smtp.lab.test', port: 465, tls: 'implicit' },
       imap: { host: 'imap.lab.test', port: 993, tls: 'implicit' },
-      limits: { connections: 3, messagesPerMinute: 30, recipientsPerDay: 10_000, maxSize: mebibytes(35) },
+      limits: { connections: 3, messagesPerMinute: 30, recipientsPerDay: 10_000, maxSize: mebibytes(35), mailboxSessions: 16 },
     });
   });
 

@@ -499,7 +499,7 @@ describe('IMAP and POP3', () => {
 
   it('are given time where another session has the mailbox', async () => {
     queued.push({ STAT: '-ERR [IN-USE] locked' });
-    expect((await both('pop3', examinationOf()))[1]).toMatchObject({ result: 'warn', problem: 'UPSTREAM_BUSY' });
+    expect((await both('pop3', examinationOf()))[1]).toMatchObject({ result: 'warn', problem: 'UPSTREAM_MAILBOX_IN_USE' });
   });
 
   it('POP3 names the length of a token that may be too long', async () => {

@@ -186,7 +186,7 @@ const FAILURES: readonly Failure[] = [
     step: 'access',
     code: 'UPSTREAM_BUSY',
     cause: /slows this mailbox down/,
-    remedy: /run it again later/,
+    remedy: /it passes/,
   },
   {
     name: 'server unavailable',
@@ -195,7 +195,7 @@ const FAILURES: readonly Failure[] = [
     step: 'auth',
     code: 'UPSTREAM_DEFERRED',
     cause: /passing fault/,
-    remedy: /run it again/,
+    remedy: /if it passes/,
   },
   {
     name: 'a session that ends with a reason',
@@ -274,7 +274,7 @@ const FAILURES: readonly Failure[] = [
     protocol: 'pop3',
     changes: { STAT: '-ERR [IN-USE] Mailbox is locked by another session' },
     step: 'access',
-    code: 'UPSTREAM_BUSY',
+    code: 'UPSTREAM_MAILBOX_IN_USE',
     cause: /RFC 1939/,
     remedy: /other session is over/,
   },

@@ -1,7 +1,7 @@
 /**
- * How much a connection may talk without submitting anything.
+ * How much a connection may talk without getting anywhere: submitting a message, or logging in to read some.
  *
- * Pure. Two counts: commands that were wrong, and commands that lead to no message (NOOP, RSET, VRFY, EHLO again). A message that was accepted
+ * Pure. Two counts: commands that were wrong, and commands that lead nowhere (NOOP, RSET, VRFY, EHLO again). A message that was accepted
  * wipes both out.
  *
  * @packageDocumentation

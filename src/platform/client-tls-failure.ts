@@ -25,7 +25,7 @@ const HINTS: readonly { readonly pattern: RegExp; readonly remedy: string }[] = 
 ];
 
 /** @param message - Of the error that ended the handshake. */
-export function tlsFailure(message: string): Problem {
+export function clientTlsFailure(message: string): Problem {
   const hint = HINTS.find(({ pattern }) => pattern.test(message));
   return problem('CLIENT_TLS_FAILED', `TLS handshake failed: ${message}`, hint === undefined ? {} : { remedy: hint.remedy });
 }

@@ -1,5 +1,5 @@
 /**
- * A connection to an IMAP or POP3 server, line by line, for a short trial.
+ * A connection to an IMAP or POP3 server, line by line: for a short trial, or up to the moment from which a session is only passed on.
  *
  * Everything is bounded: the length of a line, the lines of an answer, the octets that wait to be read, and the time for each line. What fails is a
  * ProblemError; the connection is gone then.
@@ -11,9 +11,8 @@ import type { Endpoint } from '../core/account.ts';
 import { seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import { type ProblemCode, ProblemError, problem } from '../core/problem.ts';
-import { cleanText } from '../core/reply.ts';
-import { type Dial, upgradeToTls } from '../platform/dial.ts';
-import { DialError } from '../platform/dial-error.ts';
+import { type Dial, upgradeToTls } from './dial.ts';
+import { DialError } from './dial-error.ts';
 import { dialProblem } from './dial-problem.ts';
 
 /** Where to connect, and what the server is called in remedies. */
@@ -39,17 +38,31 @@ export class LineConnection {
   #ending: ProblemError | undefined;
   #linesLeft = MOST_LINES;
   #wake: () => void = () => {};
+  readonly #signal: AbortSignal | undefined;
+  readonly #onData = (octets: Buffer): void => {
+    this.#waiting += octets.toString('latin1');
+    const isTooLong = this.#waiting.length > LONGEST_LINE && !this.#waiting.includes('\n');
+    if (isTooLong || this.#waiting.length > MOST_WAITING) this.#end('UPSTREAM_PROTOCOL', 'it sends more than the protocol allows');
+    this.#wake();
+  };
+  readonly #onError = (error: Error): void => this.#end('UPSTREAM_LOST', `connection lost (${error.message})`);
+  readonly #onEnd = (): void => this.#end('UPSTREAM_LOST', 'the server closed the connection');
+  readonly #onClose = (): void => this.#end('UPSTREAM_LOST', 'connection closed');
+  readonly #onAbort = (): void => this.#end('UPSTREAM_LOST', 'called off');
 
-  private constructor(server: LineServer, socket: Socket, clock: Clock) {
+  private constructor(server: LineServer, socket: Socket, clock: Clock, signal: AbortSignal | undefined) {
     this.target = `${server.endpoint.host}:${server.endpoint.port}`;
     this.#server = server;
     this.#clock = clock;
     this.#socket = socket;
+    this.#signal = signal;
     this.#listen();
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted === true) this.#onAbort();
   }
 
   /** @throws ProblemError `UPSTREAM_UNREACHABLE` or `UPSTREAM_TLS_FAILED` */
-  static async open(server: LineServer, dial: Dial, clock: Clock): Promise<LineConnection> {
+  static async open(server: LineServer, dial: Dial, clock: Clock, signal?: AbortSignal): Promise<LineConnection> {
     const { host, port, tls } = server.endpoint;
     const request = {
       host,
@@ -58,9 +71,10 @@ export class LineConnection {
       ca: server.ca,
       deadline: CONNECT_DEADLINE,
       clock,
+      signal,
     } as const;
     const socket = await explained(server, () => dial(request));
-    return new LineConnection(server, socket, clock);
+    return new LineConnection(server, socket, clock, signal);
   }
 
   /** One line without its end. @throws ProblemError where none comes. */
@@ -95,9 +109,9 @@ export class LineConnection {
     const { endpoint, ca } = this.#server;
     // What came in clear after the answer would be taken for encrypted text (CVE-2011-0411).
     if (this.#waiting !== '') throw this.#fail('UPSTREAM_TLS_FAILED', 'clear text after the answer to STARTTLS');
-    this.#socket.removeAllListeners('data').removeAllListeners('end').pause();
-    const plain = this.#socket;
-    const upgrade = { servername: endpoint.host, port: endpoint.port, ca, clock: this.#clock, deadline: CONNECT_DEADLINE };
+    const plain = this.#unlisten().pause();
+    const { host: servername, port } = endpoint;
+    const upgrade = { servername, port, ca, clock: this.#clock, deadline: CONNECT_DEADLINE, signal: this.#signal };
     this.#socket = await explained(this.#server, () => upgradeToTls(plain, upgrade));
     this.#listen();
   }
@@ -112,16 +126,29 @@ export class LineConnection {
     this.#end('UPSTREAM_LOST', 'closed by us');
   }
 
+  /**
+   * No more lines: the socket, paused and with a listener for errors alone, and what it has received that was not read.
+   *
+   * @throws ProblemError where the connection is over.
+   */
+  detach(): { readonly socket: Socket; readonly rest: Buffer } {
+    if (this.#ending !== undefined) throw this.#ending;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    const socket = this.#socket;
+    this.#unlisten();
+    socket.pause().on('error', () => undefined); // A close follows, which whoever has the socket hears.
+    const rest = Buffer.from(this.#waiting, 'latin1');
+    this.#waiting = '';
+    return { socket, rest };
+  }
+
   #listen(): void {
-    this.#socket.on('data', (octets: Buffer) => {
-      this.#waiting += octets.toString('latin1');
-      const isTooLong = this.#waiting.length > LONGEST_LINE && !this.#waiting.includes('\n');
-      if (isTooLong || this.#waiting.length > MOST_WAITING) this.#end('UPSTREAM_PROTOCOL', 'it sends more than the protocol allows');
-      this.#wake();
-    });
-    this.#socket.on('error', (error) => this.#end('UPSTREAM_LOST', `connection lost (${error.message})`));
-    this.#socket.on('end', () => this.#end('UPSTREAM_LOST', 'the server closed the connection'));
-    this.#socket.on('close', () => this.#end('UPSTREAM_LOST', 'connection closed'));
+    this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError);
+  }
+
+  /** Ours alone: Node has listeners of its own on a socket. */
+  #unlisten(): Socket {
+    return this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', this.#onError);
   }
 
   #takeLine(): string | undefined {
@@ -149,11 +176,4 @@ async function explained<Result>({ endpoint, protocol }: LineServer, open: () =>
     const starttls = endpoint.tls === 'implicit' ? '' : STARTTLS[protocol];
     throw new ProblemError(dialProblem(error, { kind: 'mail server', key: `providers.NAME.${protocol}.host`, starttls }), { cause: error });
   }
-}
-
-/** A server's line as it may be shown: one line, and nothing that might be a token quoted back. */
-export function showLine(line: string): string {
-  return cleanText(line)
-    .replace(/[A-Za-z0-9+/=._~-]{64,}/g, '[removed]')
-    .slice(0, 200);
 }

@@ -9,7 +9,7 @@ import type { Client } from '../core/client.ts';
 import type { SessionId } from '../core/ids.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Problem } from '../core/problem.ts';
-import { cleanText, describeReply, type Reply } from '../core/reply.ts';
+import { describeReply, type Reply } from '../core/reply.ts';
 
 /** What is known from the start. */
 export interface SessionFacts {
@@ -30,8 +30,9 @@ export class SessionJournal {
   }
 
   /** Something was refused because of `what`; `answer` is what the client reads. */
-  refused(event: string, what: Problem, answer: Reply | undefined, fields: Partial<LogFields> = {}): void {
-    const line = this.#line(event, { problem: what, ...(answer === undefined ? {} : { reply: describeReply(answer) }), ...fields });
+  refused(event: string, what: Problem, answer: Reply | string | undefined, fields: Partial<LogFields> = {}): void {
+    const said = typeof answer === 'object' ? describeReply(answer) : answer;
+    const line = this.#line(event, { problem: what, ...(said === undefined ? {} : { reply: said }), ...fields });
     this.#log.warn(line, what.cause);
   }
 
@@ -52,10 +53,4 @@ export class SessionJournal {
     const { client } = this;
     return { ...this.facts, ...(client === undefined ? {} : { client: client.name, account: client.account }), ...fields, event };
   }
-}
-
-/** A name that came from the wire, fit for a sentence. */
-export function quoted(name: string): string {
-  const clean = cleanText(name);
-  return `"${clean.length > 64 ? `${clean.slice(0, 64)}…` : clean}"`;
 }

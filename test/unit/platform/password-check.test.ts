@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { minutes } from '../../../src/core/clock.ts';
-import { PasswordCheck } from '../../../src/listener/password-check.ts';
+import { PasswordCheck } from '../../../src/platform/password-check.ts';
 import { NOBODY, PasswordCheckBusyError } from '../../../src/platform/password.ts';
 import { systemRandom } from '../../../src/platform/system-random.ts';
 import { FakeClock } from '../../support/fake-clock.ts';

@@ -12,7 +12,7 @@ import type { ClientSecret } from '../core/client.ts';
 import { minutes, type MonotonicMs, plus } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Random } from '../core/ports/random.ts';
-import { NOBODY, PasswordCheckBusyError, verifyPassword } from '../platform/password.ts';
+import { NOBODY, PasswordCheckBusyError, verifyPassword } from './password.ts';
 
 /** `busy`: too many derivations wait already; the client should try again. */
 export type PasswordVerdict = 'right' | 'wrong' | 'busy';

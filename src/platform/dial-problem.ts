@@ -6,8 +6,8 @@
  * @packageDocumentation
  */
 import { type Problem, problem } from '../core/problem.ts';
-import { type CertificateContext, certificateRemedy } from '../platform/certificate-remedy.ts';
-import type { DialError, DialFailure } from '../platform/dial-error.ts';
+import { type CertificateContext, certificateRemedy } from './certificate-remedy.ts';
+import type { DialError, DialFailure } from './dial-error.ts';
 
 /** For the remedies: `key` is where the host stands in the configuration. */
 export interface DialledServer extends CertificateContext {

@@ -1,0 +1,133 @@
+/**
+ * The port to the mailboxes of all accounts: as many sessions of each as its provider allows, and none while a server has asked for patience.
+ *
+ * A server that throttles says for how long. Until then nothing is opened for that account: each further sign-in would only make the wait longer, and the
+ * application hears at once what it would hear anyway. Sessions that are open go on.
+ *
+ * Accounts are told apart by name; other settings for an account mean another instance.
+ *
+ * @packageDocumentation
+ */
+import { setMaxListeners } from 'node:events';
+import type { Account, AccountName } from '../core/account.ts';
+import { between, type DurationMs, milliseconds, type MonotonicMs, plus, seconds } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import { MailboxError, type MailboxRequest, type MailboxUpstream, type OpenMailbox } from '../core/ports/mailbox.ts';
+import type { TokenSource } from '../core/ports/token-source.ts';
+import { type Problem, problem } from '../core/problem.ts';
+import { type Dial, dial } from '../platform/dial.ts';
+import { PasswordGuard } from '../policy/password-guard.ts';
+import { type Leave, type NoPlace, SessionPlaces } from './session-places.ts';
+import { type SignInDependencies, signInToMailbox } from './sign-in.ts';
+
+/** What the mailboxes need. */
+export interface MailboxDependencies {
+  readonly accounts: readonly Account[];
+  readonly tokens: TokenSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly dial?: Dial;
+}
+
+/** For everything together but the wait for a place: most readers give up after a minute. */
+const OPEN_DEADLINE = seconds(45);
+const PATIENCE = seconds(10);
+
+interface AccountMailbox {
+  readonly account: Account;
+  readonly places: SessionPlaces;
+  /** The server has asked to be left alone. */
+  pause?: { readonly until: MonotonicMs; readonly error: MailboxError } | undefined;
+}
+
+export class Mailboxes implements MailboxUpstream {
+  readonly #accounts: ReadonlyMap<AccountName, AccountMailbox>;
+  readonly #deps: SignInDependencies;
+  readonly #stopping = new AbortController();
+
+  constructor({ accounts, tokens, clock, log, dial: open = dial }: MailboxDependencies) {
+    this.#deps = { tokens, clock, log, dial: open, passwords: new PasswordGuard(clock) };
+    const mailbox = (account: Account): [AccountName, AccountMailbox] => {
+      const { mailboxSessions: places } = account.provider.limits;
+      return [account.name, { account, places: new SessionPlaces(clock, { places, waiters: places, patience: PATIENCE }) }];
+    };
+    this.#accounts = new Map(accounts.map(mailbox));
+    setMaxListeners(0, this.#stopping.signal); // One for each sign-in in progress; Node would warn of a leak at eleven.
+  }
+
+  async open({ protocol, account: name, signal }: MailboxRequest): Promise<OpenMailbox> {
+    const mailbox = this.#accounts.get(name);
+    if (mailbox === undefined) throw new Error(`there is no account ${name}`);
+    this.#throwIfPaused(mailbox);
+    const anyEnd = signal === undefined ? this.#stopping.signal : AbortSignal.any([signal, this.#stopping.signal]);
+    const leave = await mailbox.places.take(anyEnd);
+    if (typeof leave === 'string') throw new MailboxError(noPlace(mailbox, leave));
+    try {
+      this.#throwIfPaused(mailbox); // Things may have changed during the wait.
+      return openMailbox(protocol, await this.#signIn(mailbox, protocol, anyEnd), leave);
+    } catch (error) {
+      leave();
+      if (error instanceof MailboxError) this.#notePause(mailbox, error);
+      throw error;
+    }
+  }
+
+  /** Nothing is opened any more. Sessions that are open belong to those who have them. */
+  close(): void {
+    this.#stopping.abort();
+  }
+
+  async #signIn({ account }: AccountMailbox, protocol: MailboxRequest['protocol'], signal: AbortSignal) {
+    const late = new AbortController();
+    const timer = this.#deps.clock.startTimer(OPEN_DEADLINE, () => late.abort());
+    try {
+      return await signInToMailbox(account, protocol, this.#deps, AbortSignal.any([signal, late.signal]));
+    } catch (error) {
+      if (!late.signal.aborted) throw error;
+      const cause = `account ${account.name}: signing in with ${protocol.toUpperCase()} took more than ${OPEN_DEADLINE / 1000} s`;
+      throw new MailboxError(problem('UPSTREAM_TIMEOUT', cause), { cause: error });
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #notePause(mailbox: AccountMailbox, error: MailboxError): void {
+    if (error.row !== 'throttled' || error.retryAfter === undefined) return;
+    mailbox.pause = { until: plus(this.#deps.clock.monotonic(), error.retryAfter), error };
+  }
+
+  #throwIfPaused(mailbox: AccountMailbox): void {
+    const { pause } = mailbox;
+    if (pause === undefined) return;
+    const left = between(this.#deps.clock.monotonic(), pause.until);
+    if (left <= 0) {
+      mailbox.pause = undefined;
+      return;
+    }
+    throw stillPaused(pause.error, milliseconds(left));
+  }
+}
+
+function stillPaused({ problem: said, row }: MailboxError, retryAfter: DurationMs): MailboxError {
+  const cause = `The server is left alone for another ${Math.ceil(retryAfter / 1000)} s, as it asked: ${said.cause}`;
+  return new MailboxError({ ...said, cause }, { ...(row === undefined ? {} : { row }), retryAfter });
+}
+
+function noPlace({ account, places }: AccountMailbox, why: NoPlace): Problem {
+  if (why === 'called-off') return problem('UPSTREAM_LOST', `account ${account.name}: opening the mailbox was called off`);
+  const reason = why === 'queue-full' ? 'as many others wait already' : `none came free within ${PATIENCE / 1000} s`;
+  return problem('UPSTREAM_MAILBOX_IN_USE', `account ${account.name} has ${places.held} sessions open, its limit, and ${reason}`);
+}
+
+/** The place is held until the connection is gone, whoever ends it. */
+function openMailbox(
+  protocol: MailboxRequest['protocol'],
+  session: Awaited<ReturnType<typeof signInToMailbox>>,
+  leave: Leave,
+): OpenMailbox {
+  const { socket, ...facts } = session;
+  if (socket.destroyed) leave();
+  socket.once('close', leave);
+  return { ...facts, protocol, socket, close: () => void socket.destroy() };
+}

@@ -1,0 +1,179 @@
+/**
+ * An IMAP or POP3 listener on a free port of this machine, in front of a mailbox server that is scripted and remembers every octet it was sent.
+ *
+ * @packageDocumentation
+ */
+import { connect, type Server, type Socket, createServer } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import type { MailboxListenerSettings } from '../../src/core/listener.ts';
+import type { Client } from '../../src/core/client.ts';
+import { hours, minutes } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import { MailboxError, type MailboxUpstream } from '../../src/core/ports/mailbox.ts';
+import { type Problem, problem } from '../../src/core/problem.ts';
+import { PasswordCheck } from '../../src/platform/password-check.ts';
+import { systemRandom } from '../../src/platform/system-random.ts';
+import { ClientDirectory } from '../../src/policy/client-directory.ts';
+import { FrontSession } from '../../src/proxy/front-session.ts';
+import { MailboxListener, type MailboxListenerDependencies } from '../../src/proxy/mailbox-listener.ts';
+import { testClient } from './accounts.ts';
+import { EagerClock } from './eager-clock.ts';
+import { MemoryLog } from './memory-log.ts';
+import { stageCertificate } from './smtp-stage.ts';
+
+/** What clients there are. */
+export const MAILBOX_CLIENTS: readonly Client[] = [
+  testClient({ login: { username: 'app', secret: { kind: 'password', password: 'local-password' } } }),
+  testClient({ name: 'tricky', login: { username: 'tri"cky\\', secret: { kind: 'password', password: ' sp:ace"\\ü{3} ' } } }),
+  testClient({
+    name: 'single',
+    login: { username: 'single', secret: { kind: 'password', password: 'local-password' } },
+    mailboxSessions: 1,
+  }),
+  testClient({ name: 'down', account: 'down', login: { username: 'down', secret: { kind: 'password', password: 'local-password' } } }),
+  testClient({
+    name: 'closed',
+    account: 'closed',
+    login: { username: 'closed', secret: { kind: 'password', password: 'local-password' } },
+  }),
+];
+
+const REFUSALS: Readonly<Record<string, Problem>> = {
+  down: problem('UPSTREAM_UNREACHABLE', 'imap.lab.test:993: host name not resolved (ENOTFOUND)'),
+  closed: problem('UPSTREAM_MAILBOX_CLOSED', 'The token is good, but the mailbox does not open for it'),
+};
+
+export interface MailboxStageOptions {
+  readonly protocol: 'imap' | 'pop3';
+  readonly settings?: Partial<MailboxListenerSettings>;
+  readonly peer?: string;
+  readonly clock?: Clock;
+  /** What the server answers to each line, with line ends. */
+  readonly answer?: (line: string) => string;
+}
+
+export interface MailboxStage {
+  readonly listener: MailboxListener;
+  readonly port: number;
+  readonly log: MemoryLog;
+  /** Everything that the upstream was sent, over all sessions. */
+  upstreamText(): string;
+  /** The server's ends of the sessions, oldest first. */
+  readonly upstreams: readonly Socket[];
+  close(): Promise<void>;
+}
+
+/** IMAP: every command is fine; POP3: every command is fine, RETR gives a message. QUIT and LOGOUT end the session. */
+function defaultAnswer(protocol: 'imap' | 'pop3'): (line: string) => string {
+  if (protocol === 'pop3') {
+    return (line) =>
+      /^RETR/i.test(line) ? '+OK\r\nSubject: hello\r\n\r\n..\r\n.\r\n' : /^(?:USER|PASS|APOP|AUTH)/i.test(line) ? '-ERR no\r\n' : '+OK\r\n';
+  }
+  return (line) => {
+    const [tag = '*', verb = ''] = line.split(' ');
+    if (/^LOGOUT$/i.test(verb)) return `* BYE bye\r\n${tag} OK\r\n`;
+    return /^(?:LOGIN|AUTHENTICATE)$/i.test(verb) ? `${tag} BAD no\r\n` : `${tag} OK ${verb}\r\n`;
+  };
+}
+
+export async function openMailboxStage(options: MailboxStageOptions): Promise<MailboxStage> {
+  const { protocol, answer = defaultAnswer(protocol), clock = new EagerClock() } = options;
+  const received: Buffer[] = [];
+  const upstreams: Socket[] = [];
+  const server = createServer((socket) => serve(socket, answer, received, upstreams));
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const log = new MemoryLog();
+  const pem = options.settings?.tls === undefined || options.settings.tls === 'off' ? undefined : stageCertificate();
+  const settings: MailboxListenerSettings = {
+    protocol,
+    name: '127.0.0.1:0',
+    host: '127.0.0.1',
+    port: 0,
+    tls: 'off',
+    minTls: 'TLSv1.2',
+    loginTimeout: minutes(1),
+    idleTimeout: hours(24),
+    ...(pem === undefined ? {} : { cert: pem.certPem, key: pem.keyPem }),
+    ...options.settings,
+  };
+  const deps = {
+    mailboxes: mailboxesAt(server),
+    clients: new ClientDirectory(MAILBOX_CLIENTS),
+    passwords: new PasswordCheck({ clock, random: systemRandom }),
+    clock,
+    random: systemRandom,
+    log,
+  };
+  const listener = new MailboxListener(settings, deps);
+  const opened = await listener.open();
+  const far = options.peer === undefined ? undefined : await listenAsIfFrom(options.peer, settings, deps);
+  return {
+    listener,
+    port: far === undefined ? opened.port : portOf(far),
+    log,
+    upstreams,
+    upstreamText: () => Buffer.concat(received).toString('latin1'),
+    async close() {
+      for (const socket of upstreams) socket.destroy();
+      await listener.close(minutes(0));
+      if (far !== undefined) await new Promise((resolve) => far.close(resolve));
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function serve(socket: Socket, answer: (line: string) => string, received: Buffer[], upstreams: Socket[]): void {
+  upstreams.push(socket);
+  let text = '';
+  socket.on('error', () => undefined);
+  socket.on('data', (octets: Buffer) => {
+    received.push(octets);
+    text += octets.toString('latin1');
+    for (let end = text.indexOf('\r\n'); end !== -1; end = text.indexOf('\r\n')) {
+      const line = text.slice(0, end);
+      text = text.slice(end + 2);
+      socket.write(answer(line), 'latin1');
+      if (/^(?:\S+ LOGOUT|QUIT)$/i.test(line)) socket.end();
+    }
+  });
+}
+
+/** Without TLS and sign-in, which have tests of their own. */
+function mailboxesAt(server: Server): MailboxUpstream {
+  return {
+    async open({ protocol, account }) {
+      const refusal = REFUSALS[account];
+      if (refusal !== undefined) throw new MailboxError(refusal);
+      const socket = connect(portOf(server), '127.0.0.1');
+      await new Promise<void>((resolve) => void socket.once('connect', resolve));
+      socket.on('error', () => undefined).pause();
+      const capabilities = protocol === 'imap' ? ['IMAP4rev1', 'AUTH=XOAUTH2', 'SASL-IR', 'IDLE', 'COMPRESS=DEFLATE', 'MOVE'] : [];
+      return {
+        protocol,
+        upstream: 'imap.lab.test:993',
+        user: 'billing@postern.test',
+        socket,
+        rest: Buffer.alloc(0),
+        capabilities,
+        close: () => void socket.destroy(),
+      };
+    },
+  };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server does not listen');
+  return address.port;
+}
+
+/** Sessions whose peer seems to be elsewhere. */
+async function listenAsIfFrom(peer: string, settings: MailboxListenerSettings, deps: MailboxListenerDependencies): Promise<Server> {
+  const secureContext = settings.cert === undefined ? undefined : createSecureContext({ cert: settings.cert, key: settings.key });
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    Object.defineProperty(socket, 'remoteAddress', { value: peer });
+    void new FrontSession(socket, { ...deps, settings, secureContext }).run();
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  return server;
+}

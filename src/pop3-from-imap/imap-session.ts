@@ -54,6 +54,10 @@ export class ImapSession {
     this.capabilities = new Set(mailbox.capabilities.map((name) => name.toUpperCase()));
   }
 
+  get upstream(): string {
+    return this.#mailbox.upstream;
+  }
+
   get isOpen(): boolean {
     return this.#failure === undefined && !this.#reader.isOver && !this.#mailbox.socket.destroyed;
   }

@@ -11,8 +11,9 @@
  * @packageDocumentation
  */
 import type { Clock } from '../core/ports/clock.ts';
-import { type ProblemError, problem, ProblemError as Failed } from '../core/problem.ts';
+import { ProblemError, problem } from '../core/problem.ts';
 import { cleanText } from '../core/reply.ts';
+import { explainRefusal } from '../policy/mailbox-answers.ts';
 import { type DataResponse, fetchItems, type ImapValue, numberOf, type StatusResponse } from './imap-response.ts';
 import { ImapSession, type SignedInImap } from './imap-session.ts';
 import { MessageCollector, type MessageList, MOST_MESSAGES } from './message-list.ts';
@@ -77,7 +78,7 @@ export class Maildrop {
         onData: (response) => collector.add(response),
         mostResponses: selected.exists + 10_000,
       });
-      if (answer.status !== 'OK') throw refusedBy(selected.session, 'UID FETCH', answer);
+      if (answer.status !== 'OK') throw refusedBy(selected.session, answer);
     }
     return new Maildrop(deps, selected, collector.list(selected.uidValidity));
   }
@@ -110,7 +111,7 @@ export class Maildrop {
   async remove(uids: readonly number[]): Promise<Removal> {
     if (uids.length === 0) return { removed: 0, kept: 0 };
     const { session, isReadOnly } = await this.#session();
-    if (isReadOnly) throw new Failed(problem('UPSTREAM_REFUSED', 'the mailbox is read-only for this account'));
+    if (isReadOnly) throw new ProblemError(problem('UPSTREAM_REFUSED', 'the mailbox is read-only for this account'));
     const hasUidPlus = session.capabilities.has('UIDPLUS') || session.capabilities.has('IMAP4REV2');
     for (const set of uidSets(uids)) {
       await must(session, `UID STORE ${set} +FLAGS.SILENT (\\Deleted)`);
@@ -140,7 +141,7 @@ export class Maildrop {
     const selected = await select(await this.#deps.open(), this.#deps.clock);
     if (selected.uidValidity !== this.messages.uidValidity || this.#isClosed) {
       selected.session.logout();
-      throw new Failed(problem('UPSTREAM_LOST', 'the mailbox was made anew by its server; the messages have other numbers now'));
+      throw new ProblemError(problem('UPSTREAM_LOST', 'the mailbox was made anew by its server; the messages have other numbers now'));
     }
     this.#selected = selected;
     return selected;
@@ -166,7 +167,7 @@ class Fetching {
       onData: (response) => this.#check(session, response),
     });
     if (answer.status !== 'OK') {
-      if (this.hasBegun) throw refusedBy(session, 'UID FETCH', answer);
+      if (this.hasBegun) throw refusedBy(session, answer);
       return { kind: 'refused', text: cleanText(answer.text) };
     }
     return this.hasBegun ? { kind: 'fetched', size: this.#size } : { kind: 'gone' };
@@ -219,11 +220,11 @@ async function select(mailbox: SignedInImap, clock: Clock): Promise<Selected> {
       uidValidity = numberOf(/^UIDVALIDITY (\d+)$/i.exec(code ?? '')?.[1]) ?? uidValidity;
     },
   });
-  if (answer.status !== 'OK') throw refusedBy(session, 'SELECT', answer);
+  if (answer.status !== 'OK') throw refusedBy(session, answer);
   if (uidValidity === undefined) throw session.violated('no UIDVALIDITY: messages cannot be told apart over sessions');
   if (exists > MOST_MESSAGES) {
     session.logout();
-    throw new Failed(problem('UPSTREAM_REFUSED', `INBOX has ${exists} messages; POP3 is served for up to ${MOST_MESSAGES}`));
+    throw new ProblemError(problem('UPSTREAM_REFUSED', `INBOX has ${exists} messages; POP3 is served for up to ${MOST_MESSAGES}`));
   }
   return { session, uidValidity, exists, isReadOnly: /^READ-ONLY$/i.test(answer.code ?? '') };
 }
@@ -247,15 +248,13 @@ async function areOnlyDeleted(session: ImapSession, uids: ReadonlySet<number>): 
 
 async function must(session: ImapSession, command: string): Promise<void> {
   const answer = await session.command(command);
-  if (answer.status !== 'OK') throw refusedBy(session, command.split(' ', 2).join(' '), answer);
+  if (answer.status !== 'OK') throw refusedBy(session, answer);
 }
 
 /** The connection is closed: what state the server is in is not known. */
-function refusedBy(session: ImapSession, command: string, { status, text }: StatusResponse): ProblemError {
+function refusedBy(session: ImapSession, { status, text }: StatusResponse): ProblemError {
   session.logout();
-  // "User is authenticated but not connected": the token is fine, the mailbox does not open.
-  const code = /authenticated but not connected/i.test(text) ? 'UPSTREAM_MAILBOX_CLOSED' : 'UPSTREAM_REFUSED';
-  return new Failed(problem(code, `the server answers ${command} with ${status} ${cleanText(text)}`));
+  return new ProblemError(explainRefusal('access', session.upstream, `${status} ${text}`));
 }
 
-const isLoss = (error: unknown): boolean => error instanceof Failed && error.problem.code === 'UPSTREAM_LOST';
+const isLoss = (error: unknown): boolean => error instanceof ProblemError && error.problem.code === 'UPSTREAM_LOST';

@@ -87,7 +87,7 @@ export class ScriptedImap {
 /** A mailbox of two messages, by UID; `more` answers first where it has an answer. */
 export function mailbox(
   contents: ReadonlyMap<number, string>,
-  more: (command: string) => string | undefined | 'close' = () => undefined,
+  more: (command: string) => string | undefined = () => undefined,
 ): ImapScript {
   return (command) => {
     const own = more(command);
@@ -123,6 +123,8 @@ export async function talk(imap: ScriptedImap, ...lines: string[]): Promise<{ sa
   reader.on('error', () => {});
   reader.end(lines.map((line) => `${line}\r\n`).join(''));
   const report = await servePop3Transaction({ app, ahead: Buffer.alloc(0), maildrop, clock });
-  await new Promise((resolve) => setImmediate(resolve));
+  const over = new Promise((resolve) => reader.once('end', resolve));
+  app.end();
+  await over;
   return { said, report };
 }

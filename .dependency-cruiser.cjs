@@ -3,7 +3,7 @@
  * A new arrow is a design decision: change docs/flow.md with it.
  */
 const pure = 'sasl|message|policy';
-const rooms = 'token|spool|upstream|mailbox|listener|proxy|fetch|delivery|doctor|admin';
+const rooms = 'token|spool|upstream|mailbox|pop3-from-imap|listener|proxy|fetch|delivery|doctor|admin';
 const room = (name, may) => ({
   name: `${name}-arrows`,
   severity: 'error',

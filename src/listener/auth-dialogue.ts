@@ -28,8 +28,8 @@ export class AuthDialogue {
   #answer: ((line: string) => SaslStep) | undefined;
 
   constructor(deps: AuthDependencies, journal: SessionJournal, peer: IpAddress) {
-    this.#gate = new LoginGate(deps, peer, (kind, what, fields, wait) =>
-      journal.refused(`login-${kind}`, what, kind === 'refused' ? INVALID : throttled(inSeconds(wait)), fields),
+    this.#gate = new LoginGate(deps, peer, (event, what, fields, wait) =>
+      journal.refused(event, what, event === 'login-refused' ? INVALID : throttled(inSeconds(wait)), fields),
     );
   }
 

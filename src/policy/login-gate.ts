@@ -36,7 +36,7 @@ export type LoginVerdict =
   | { readonly kind: 'busy' };
 
 /** Hears of a refusal before its pause, for the log. */
-export type NoteRefusal = (kind: 'refused' | 'throttled', what: Problem, fields: Partial<LogFields>, wait: DurationMs) => void;
+export type NoteRefusal = (event: 'login-refused' | 'login-throttled', what: Problem, fields: Partial<LogFields>, wait: DurationMs) => void;
 
 /** Beyond this many failures a connection is not listened to any more. */
 const MOST_FAILURES = 5;
@@ -91,7 +91,7 @@ export class LoginGate {
   async #fail(startedAt: MonotonicMs, what: Problem, client?: Client): Promise<LoginVerdict> {
     this.#failures += 1;
     const known = client === undefined ? {} : { client: client.name, account: client.account };
-    this.#note('refused', what, { attempt: this.#failures, ...known }, seconds(0));
+    this.#note('login-refused', what, { attempt: this.#failures, ...known }, seconds(0));
     const { clock } = this.#deps;
     const due = Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), LONGEST_PAUSE);
     await pause(clock, milliseconds(Math.max(0, due - between(startedAt, clock.monotonic()))));
@@ -101,7 +101,7 @@ export class LoginGate {
   #throttle(username: string, wait: DurationMs): LoginVerdict {
     this.#failures += 1;
     const cause = `too many failed logins as ${quoted(username)} from this peer; the next try counts in ${inSeconds(wait)} s`;
-    this.#note('throttled', problem('CLIENT_THROTTLED', cause), {}, wait);
+    this.#note('login-throttled', problem('CLIENT_THROTTLED', cause), {}, wait);
     return { kind: 'throttled', wait };
   }
 }

@@ -60,8 +60,8 @@ export class FrontSession {
     const address = socket.remoteAddress ?? '';
     const facts = { sessionId: sessionId(clock.now(), random.octets(7)), listener: settings.name, peer: address };
     this.#journal = new SessionJournal(log, facts);
-    this.#gate = new LoginGate(deps, parseIpAddress(address) ?? { family: 6, bits: 0n }, (kind, what, fields) =>
-      this.#journal.refused(`login-${kind}`, what, undefined, fields),
+    this.#gate = new LoginGate(deps, parseIpAddress(address) ?? { family: 6, bits: 0n }, (event, what, fields) =>
+      this.#journal.refused(event, what, undefined, fields),
     );
     this.#connection = new AppConnection(socket, clock, settings.loginTimeout);
   }

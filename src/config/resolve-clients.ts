@@ -65,7 +65,8 @@ function buildLogin({ path, value }: Entry<ClientInput>, { has }: Sections, find
     return undefined;
   }
   if (secret === undefined) {
-    if (!has(...path, 'passwordHash') && !has(...path, 'imported')) findings.missing([...path, 'password'], 'the client has a username (or give passwordHash)');
+    if (!has(...path, 'passwordHash') && !has(...path, 'imported'))
+      findings.missing([...path, 'password'], 'the client has a username (or give passwordHash)');
     return undefined;
   }
   if (secret.kind === 'hash' && !isPasswordHash(secret.hash)) {

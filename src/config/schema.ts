@@ -31,7 +31,9 @@ const importedSchema = z
     salt: base64().describe('`token_salt`.'),
     iterations: integer(1, MOST_ITERATIONS).describe('`token_iterations`.'),
     refreshToken: secret().describe('`refresh_token`, encrypted with the password of the application.').optional(),
-    accessToken: secret().describe('`access_token`, encrypted likewise: it proves the password where there is no refresh token.').optional(),
+    accessToken: secret()
+      .describe('`access_token`, encrypted likewise: it proves the password where there is no refresh token.')
+      .optional(),
   })
   .refine((sealed) => sealed.refreshToken !== undefined || sealed.accessToken !== undefined, {
     error: 'needs refreshToken or accessToken',

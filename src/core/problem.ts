@@ -94,7 +94,8 @@ export const PROBLEMS = {
   IMPORT_STATE_FAILED: {
     summary: 'What was taken over from email-oauth2-proxy could not be written or read.',
     heals: 'after-repair',
-    remedy: 'Make imported/ in state.dir writable for this user and free some space; the application then logs in again. Its old password still counts.',
+    remedy:
+      'Make imported/ in state.dir writable for this user and free some space; the application then logs in again. Its old password still counts.',
   },
   SIGN_IN_UNAVAILABLE: {
     summary: 'Nobody can sign in for this account in this way.',

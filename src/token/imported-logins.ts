@@ -106,7 +106,9 @@ class ImportedLogin {
     await this.#deps.passwords.save(this.#client, this.digest, await hashPassword(password));
     this.#deps.log.info(
       { event: 'import-taken-over', client: this.#client, ...(this.#account === undefined ? {} : { account: this.#account.name }) },
-      isNew ? 'the password and the refresh token of email-oauth2-proxy were taken over' : 'the password of email-oauth2-proxy was taken over',
+      isNew
+        ? 'the password and the refresh token of email-oauth2-proxy were taken over'
+        : 'the password of email-oauth2-proxy was taken over',
     );
     if (isNew && this.#account !== undefined) await this.#settle(this.#account.name);
     return 'right';

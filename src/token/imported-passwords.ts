@@ -82,7 +82,10 @@ function parse(text: string, client: string): { readonly seal: string; readonly 
 
 function failed(client: string, path: string, verb: string, error: unknown): ProblemError {
   const why = error instanceof Error ? error.message : String(error);
-  return new ProblemError(problem('IMPORT_STATE_FAILED', `the taken-over password of client ${client} could not be ${verb}: ${path}: ${why}`), {
-    cause: error,
-  });
+  return new ProblemError(
+    problem('IMPORT_STATE_FAILED', `the taken-over password of client ${client} could not be ${verb}: ${path}: ${why}`),
+    {
+      cause: error,
+    },
+  );
 }

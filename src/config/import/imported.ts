@@ -60,5 +60,5 @@ const clean = (text: string): string =>
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 64) || 'mailbox';
 
-/** `$${` in a configuration stands for `${`. */
-export const literal = (text: string): string => text.replaceAll('${', '$${');
+/** `$${` in a configuration stands for `${`. A function, since `$$` in a replacement text means `$`. */
+export const literal = (text: string): string => text.replaceAll('${', () => '$${');

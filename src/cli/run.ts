@@ -116,8 +116,9 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   health: {
     usage: 'health',
-    summary: 'exit 0 when every SMTP listener of the configuration answers, and the relay says that it is ready',
+    summary: 'exit 0 when every SMTP listener of the configuration answers, and the relay says that it is ready [--wait SECONDS]',
     maxPositionals: 0,
+    options: { wait: { type: 'string' } },
     load: async () => (await import('./health.ts')).health,
   },
   version: {

@@ -197,7 +197,7 @@ describe('postern import', () => {
     const before = readFileSync(path('postern.yaml'), 'utf8');
     expect(await run(['check', '--config', 'postern.yaml'])).toMatchObject({ code: 0 });
     relay = postern(['serve', '--config', 'postern.yaml'], { cwd: folder });
-    await relay.until(/ready/);
+    await relay.until(/"event":"ready"/);
     const login = (pass: string) => submit({ port, login: { user: MAILBOX, pass }, from: MAILBOX });
     expect((await login('wrong')).code).toBe(535);
     expect((await login('old pässword')).code).toBe(250);
@@ -207,7 +207,7 @@ describe('postern import', () => {
     for (const secret of [refreshToken, 'old pässword']) expect(relay.stdout + relay.stderr).not.toContain(secret);
     await relay.end('SIGTERM');
     relay = postern(['serve', '--config', 'postern.yaml'], { cwd: folder });
-    await relay.until(/ready/);
+    await relay.until(/"event":"ready"/);
     expect((await login('wrong')).code).toBe(535);
     expect((await login('old pässword')).code).toBe(250);
   });

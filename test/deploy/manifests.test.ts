@@ -16,7 +16,7 @@ const HEALTH = ['node', '/app/dist/main.js', 'health'];
 interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string };
-  readonly spec: any;
+  readonly spec: ReturnType<typeof parse>;
 }
 const manifests = (path: string): Manifest[] =>
   parseAllDocuments(read(path)).map((document) => {

@@ -11,7 +11,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { isFernetToken, MOST_ITERATIONS } from '../../platform/fernet.ts';
 import type { Protocol } from '../presets.ts';
-import { type Commented, type ImportedConfig, type Leftover, literal, Names } from './imported.ts';
+import { type Commented, type ImportedConfig, type Leftover, literal, type NamedEntry, Names } from './imported.ts';
 import type { IniSection, IniValue } from './ini.ts';
 import { findProvider, type ProxyServer } from './proxy-provider.ts';
 
@@ -95,8 +95,8 @@ class ProxyImport {
   readonly #listeners: Record<Protocol, Commented<object>[]> = { smtp: [], imap: [], pop3: [] };
   readonly #servers: ProxyServer[] = [];
   readonly #providers = new Map<string, Commented<object>>();
-  readonly #accounts: Commented<{ readonly name: string }>[] = [];
-  readonly #clients: Commented<{ readonly name: string }>[] = [];
+  readonly #accounts: Commented<NamedEntry>[] = [];
+  readonly #clients: Commented<NamedEntry>[] = [];
   readonly #names = new Names();
   readonly #hasCatchAll: boolean;
 
@@ -213,7 +213,7 @@ class ProxyImport {
     const tenant = found.tenant !== undefined && 'clientId' in auth ? { tenant: found.tenant } : {};
     const name = this.#names.of(address);
     const comment = `[${address}]${isDevice ? `; to sign in anew: postern login ${name} --device` : ''}`;
-    this.#accounts.push({ value: { name, ...{ provider, mailbox: address, auth: { ...auth, ...tenant } } }, comment });
+    this.#accounts.push({ value: { name, provider, mailbox: address, auth: { ...auth, ...tenant } }, comment });
     this.#client(section, name, auth.grant);
   }
 
@@ -267,7 +267,7 @@ class ProxyImport {
     const sealed = this.#sealed(section, grant);
     if (sealed === undefined) return;
     this.#clients.push({
-      value: { name: account, ...{ username: literal(address), account, imported: sealed } },
+      value: { name: account, username: literal(address), account, imported: sealed },
       comment: `[${address}]; logs in with the password that it always had`,
     });
   }

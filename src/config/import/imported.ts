@@ -12,6 +12,12 @@ export interface Commented<Value> {
   readonly comment: string;
 }
 
+/** An entry of `accounts` or `clients`. */
+export interface NamedEntry {
+  readonly name: string;
+  readonly [key: string]: unknown;
+}
+
 /** Sections of a postern.yaml. */
 export interface ImportedConfig {
   /** Name of the program that the file is of. */
@@ -20,8 +26,8 @@ export interface ImportedConfig {
   readonly imap: readonly Commented<object>[];
   readonly pop3: readonly Commented<object>[];
   readonly providers: ReadonlyMap<string, Commented<object>>;
-  readonly accounts: readonly Commented<{ readonly name: string }>[];
-  readonly clients: readonly Commented<{ readonly name: string }>[];
+  readonly accounts: readonly Commented<NamedEntry>[];
+  readonly clients: readonly Commented<NamedEntry>[];
   readonly leftovers: readonly Leftover[];
 }
 

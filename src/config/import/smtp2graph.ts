@@ -8,7 +8,7 @@
  * @packageDocumentation
  */
 import { resolve } from 'node:path';
-import { type Commented, type ImportedConfig, type Leftover, literal, Names } from './imported.ts';
+import { type Commented, type ImportedConfig, type Leftover, literal, type NamedEntry, Names } from './imported.ts';
 
 /** The old file. */
 export interface GraphFile {
@@ -104,7 +104,7 @@ class GraphImport {
     }
   }
 
-  async #account(app: Fields, send: Fields, receive: Fields): Promise<Commented<{ readonly name: string }> | undefined> {
+  async #account(app: Fields, send: Fields, receive: Fields): Promise<Commented<NamedEntry> | undefined> {
     const mailbox = this.#file.mailbox ?? textOf(send['forceMailbox']) ?? addressesOf(receive['allowedFrom'])[0];
     const [tenant, id] = [textOf(app['tenant']), textOf(app['id'])];
     if (mailbox === undefined) {
@@ -125,7 +125,7 @@ class GraphImport {
     const domain = /[.]|^[0-9a-f-]{36}$/i.test(tenant) ? tenant : `${tenant}.onmicrosoft.com`;
     const auth = { grant: 'client_credentials', tenant: literal(domain), clientId: literal(id), ...proof };
     return {
-      value: { name: this.#names.of(mailbox), ...{ provider: 'microsoft365', mailbox: literal(mailbox), auth } },
+      value: { name: this.#names.of(mailbox), provider: 'microsoft365', mailbox: literal(mailbox), auth },
       comment: 'send.appReg',
     };
   }
@@ -172,9 +172,9 @@ class GraphImport {
     };
   }
 
-  async #clients(receive: Fields, account: string): Promise<Commented<{ readonly name: string }>[]> {
+  async #clients(receive: Fields, account: string): Promise<Commented<NamedEntry>[]> {
     const everybody = addressesOf(receive['allowedFrom']);
-    const clients: Commented<{ readonly name: string }>[] = [];
+    const clients: Commented<NamedEntry>[] = [];
     for (const [index, user] of listOf(receive['users']).map(fieldsOf).entries()) {
       const [username, password] = [textOf(user['username']), textOf(user['password'])];
       if (username === undefined || password === undefined) {

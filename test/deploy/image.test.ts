@@ -46,7 +46,7 @@ function submit() {
     for (const line of text.split('\\r\\n')) if (/^\\d{3}( |$)/.test(line)) { const next = lines.shift(); if (next !== undefined) socket.write(next + '\\r\\n'); }
   });
 }
-setTimeout(() => { console.log(output); process.exit(9); }, 60_000).unref();
+setTimeout(() => { console.log(output); process.exit(9); }, 20_000).unref();
 `;
 
 beforeAll(async () => {

@@ -39,7 +39,9 @@ relay.stdout.on('data', (chunk) => {
 relay.on('exit', (code) => { console.log(output); console.log(JSON.stringify({ exit: code })); });
 function submit() {
   const health = spawn(process.execPath, ['/app/dist/main.js', 'health', '--config', '/config/postern.yaml'], { stdio: 'inherit' });
-  health.on('exit', (code) => console.log(JSON.stringify({ health: code })));
+  health.on('exit', (code) => { console.log(JSON.stringify({ health: code })); send(); });
+}
+function send() {
   const lines = ['EHLO app', 'MAIL FROM:<relay@sandbox.test>', 'RCPT TO:<someone@example.com>', 'DATA', 'Subject: hello\\r\\n\\r\\nhello\\r\\n.', 'QUIT'];
   const socket = connect(2525, '127.0.0.1');
   socket.setEncoding('latin1').on('data', (text) => {

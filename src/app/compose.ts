@@ -24,7 +24,7 @@ import { systemRandom } from '../platform/system-random.ts';
 import { ClientDirectory } from '../policy/client-directory.ts';
 import { MailboxListener } from '../proxy/mailbox-listener.ts';
 import { FileTokenStore } from '../token/file-token-store.ts';
-import { withImportedLogins } from '../token/imported-logins.ts';
+import { type ImportedLoginsDependencies, withImportedLogins } from '../token/imported-logins.ts';
 import { ImportedPasswords } from '../token/imported-passwords.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
@@ -76,6 +76,7 @@ interface Rooms extends Observation {
   readonly inUse: InUse;
   readonly listeners: ListenerSet<AnyListenerSettings>;
   readonly clients: ClientDirectory;
+  readonly imports: ImportedLoginsDependencies;
   readonly mailboxes: Mailboxes;
   readonly pool: SessionPool;
   readonly queue: OpenQueue;
@@ -165,7 +166,7 @@ export class Relay implements Service {
     const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, log });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, scrubber, inUse };
-    return new Relay({ ...own, listeners, clients: directory, mailboxes, pool, queue, tokens, alerting, expiry, view, doors });
+    return new Relay({ ...own, listeners, clients: directory, imports, mailboxes, pool, queue, tokens, alerting, expiry, view, doors });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
@@ -192,7 +193,7 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, mailboxes, queue, tokens, alerting, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, imports, mailboxes, queue, tokens, alerting, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
@@ -201,7 +202,7 @@ export class Relay implements Service {
     tokens.updateAccounts(users.accounts);
     mailboxes.update(users.accounts);
     await queue.delivery.update(users.accounts, config.delivery);
-    clients.update(users.clients);
+    clients.update(withImportedLogins(users.clients, users.accounts, imports));
     const failures = await listeners.update(listenersOf(config), GRACE_OF_CLOSED_PORT);
     listeners.reviewClients();
     return failures;

@@ -1,5 +1,6 @@
 /**
- * `postern health`: asks each SMTP listener of the configuration for its greeting. For container health checks; needs no curl and no shell.
+ * `postern health`: asks each SMTP listener of the configuration for its greeting, and the relay itself, over its control socket, whether it is ready
+ * (what `/readyz` says). For container health checks; needs no curl and no shell. Without the socket the greetings alone count.
  *
  * It says nothing about the upstream on purpose: an outage at the provider must not make a supervisor restart a relay that holds mail.
  *
@@ -7,6 +8,7 @@
  */
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { askReadiness } from '../app/running-relay.ts';
 import { milliseconds } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import { systemClock } from '../platform/system-clock.ts';
@@ -32,10 +34,17 @@ export const health: Command = {
       process.stderr.write(`postern: --wait must be 0 to ${LONGEST_WAIT_S} seconds\n`);
       return EXIT.usage;
     }
-    const listeners = await probeUntil(loaded.config.listeners.smtp, performance.now() + wait * 1000);
-    const isHealthy = listeners.every(({ fault }) => fault === undefined);
-    if (invocation.isJson) printJson({ ok: isHealthy, listeners });
-    else for (const { listener, fault } of listeners) process.stdout.write(`${listener}: ${fault ?? 'ok'}\n`);
+    const [listeners, readiness] = await Promise.all([
+      probeUntil(loaded.config.listeners.smtp, performance.now() + wait * 1000),
+      askReadiness(loaded.config, milliseconds(PATIENCE_MS)),
+    ]);
+    const isHealthy = listeners.every(({ fault }) => fault === undefined) && readiness?.isReady !== false;
+    const reasons = readiness?.reasons ?? [];
+    if (invocation.isJson) printJson({ ok: isHealthy, listeners, reasons });
+    else {
+      for (const { listener, fault } of listeners) process.stdout.write(`${listener}: ${fault ?? 'ok'}\n`);
+      for (const reason of reasons) process.stdout.write(`not ready: ${reason}\n`);
+    }
     return isHealthy ? EXIT.ok : EXIT.problem;
   },
 };

@@ -7,11 +7,15 @@
  */
 import type { AccountName } from './account.ts';
 
-/** How a client proves who it is when it logs in. */
-export type ClientSecret =
+/** A password, or what tells that one is right. */
+export type PlainSecret =
   | { readonly kind: 'password'; readonly password: string }
   /** As printed by `postern hash-password`. */
-  | { readonly kind: 'hash'; readonly hash: string }
+  | { readonly kind: 'hash'; readonly hash: string };
+
+/** How a client proves who it is when it logs in. */
+export type ClientSecret =
+  | PlainSecret
   /** Of an application that comes from email-oauth2-proxy: its password is the one that opens what that has encrypted. */
   | { readonly kind: 'sealed'; readonly sealed: SealedCredentials }
   /** Somebody else knows, and is asked; `id` tells one such secret from the next. {@link Client}s of the configuration have none of these. */

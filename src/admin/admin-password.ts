@@ -8,19 +8,19 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { minutes, type MonotonicMs, plus } from '../core/clock.ts';
-import type { ClientSecret } from '../core/client.ts';
+import type { PlainSecret } from '../core/client.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { verifyPassword } from '../platform/password.ts';
 
 const REMEMBERED_FOR = minutes(5);
 
 export class AdminPassword {
-  readonly #secret: ClientSecret;
+  readonly #secret: PlainSecret;
   readonly #clock: Clock;
   readonly #key = randomBytes(32);
   #right: { readonly digest: Buffer; readonly until: MonotonicMs } | undefined;
 
-  constructor(secret: ClientSecret, clock: Clock) {
+  constructor(secret: PlainSecret, clock: Clock) {
     this.#secret = secret;
     this.#clock = clock;
   }

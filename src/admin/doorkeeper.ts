@@ -13,7 +13,7 @@
  * @packageDocumentation
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { ClientSecret } from '../core/client.ts';
+import type { PlainSecret } from '../core/client.ts';
 import { type IpAddress, isLoopback, parseIpAddress } from '../core/ip-network.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -28,7 +28,7 @@ import type { Door } from './http-exchange.ts';
 /** What the doorkeeper needs. */
 export interface DoorkeeperOptions {
   /** Undefined: nobody is asked for a password. */
-  readonly secret: ClientSecret | undefined;
+  readonly secret: PlainSecret | undefined;
   /** Names under which the port may be reached, besides addresses and `localhost`; lower case. */
   readonly hostnames: readonly string[];
   readonly isTls: boolean;

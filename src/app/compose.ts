@@ -24,6 +24,8 @@ import { systemRandom } from '../platform/system-random.ts';
 import { ClientDirectory } from '../policy/client-directory.ts';
 import { MailboxListener } from '../proxy/mailbox-listener.ts';
 import { FileTokenStore } from '../token/file-token-store.ts';
+import { type ImportedLoginsDependencies, withImportedLogins } from '../token/imported-logins.ts';
+import { ImportedPasswords } from '../token/imported-passwords.ts';
 import { TokenManager } from '../token/token-manager.ts';
 import { TokenRouter } from '../token/token-router.ts';
 import { SessionPool } from '../upstream/session-pool.ts';
@@ -74,6 +76,7 @@ interface Rooms extends Observation {
   readonly inUse: InUse;
   readonly listeners: ListenerSet<AnyListenerSettings>;
   readonly clients: ClientDirectory;
+  readonly imports: ImportedLoginsDependencies;
   readonly mailboxes: Mailboxes;
   readonly pool: SessionPool;
   readonly queue: OpenQueue;
@@ -128,7 +131,10 @@ export class Relay implements Service {
     const pool = new SessionPool({ ...base, tokens, hostname: hostname() });
     queue = await OpenQueue.open(config, { accounts, upstream: pool, watch: deliveryWatch(desk), alerts: desk, log });
     const { submission } = queue.delivery;
-    const directory = new ClientDirectory(clients);
+    const passwords = new ImportedPasswords(join(config.state.dir, 'imported'));
+    const onGrant = (account: string): Promise<unknown> => tokens.refresh(account);
+    const imports = { clock: systemClock, log, store, passwords, redactor: scrubber, onGrant };
+    const directory = new ClientDirectory(withImportedLogins(clients, accounts, imports));
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
     const mailboxes = new Mailboxes({ ...base, accounts, tokens });
     const fronts = { ...base, mailboxes, clients: directory, passwords: new PasswordCheck(base) };
@@ -160,7 +166,7 @@ export class Relay implements Service {
     const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, log });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, scrubber, inUse };
-    return new Relay({ ...own, listeners, clients: directory, mailboxes, pool, queue, tokens, alerting, expiry, view, doors });
+    return new Relay({ ...own, listeners, clients: directory, imports, mailboxes, pool, queue, tokens, alerting, expiry, view, doors });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
@@ -187,7 +193,7 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, mailboxes, queue, tokens, alerting, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, imports, mailboxes, queue, tokens, alerting, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
@@ -196,7 +202,7 @@ export class Relay implements Service {
     tokens.updateAccounts(users.accounts);
     mailboxes.update(users.accounts);
     await queue.delivery.update(users.accounts, config.delivery);
-    clients.update(users.clients);
+    clients.update(withImportedLogins(users.clients, users.accounts, imports));
     const failures = await listeners.update(listenersOf(config), GRACE_OF_CLOSED_PORT);
     listeners.reviewClients();
     return failures;

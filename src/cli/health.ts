@@ -11,17 +11,31 @@ import { connect as connectTls } from 'node:tls';
 import { askReadiness } from '../app/running-relay.ts';
 import { milliseconds } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
+import { systemClock } from '../platform/system-clock.ts';
 import { type Command, EXIT } from './command.ts';
 import { loadForCommand, printJson } from './load.ts';
 
 const PATIENCE_MS = 4_000;
+const RETRY = milliseconds(250);
+const LONGEST_WAIT_S = 600;
+
+/** `fault`: why it is not well. */
+interface Answer {
+  readonly listener: string;
+  readonly fault?: string;
+}
 
 export const health: Command = {
   async run(invocation) {
     const loaded = await loadForCommand(invocation);
     if ('exitCode' in loaded) return loaded.exitCode;
+    const wait = secondsOf(invocation.options['wait']);
+    if (wait === undefined) {
+      process.stderr.write(`postern: --wait must be 0 to ${LONGEST_WAIT_S} seconds\n`);
+      return EXIT.usage;
+    }
     const [listeners, readiness] = await Promise.all([
-      Promise.all(loaded.config.listeners.smtp.map(probe)),
+      probeUntil(loaded.config.listeners.smtp, performance.now() + wait * 1000),
       askReadiness(loaded.config, milliseconds(PATIENCE_MS)),
     ]);
     const isHealthy = listeners.every(({ fault }) => fault === undefined) && readiness?.isReady !== false;
@@ -35,7 +49,22 @@ export const health: Command = {
   },
 };
 
-async function probe(settings: SmtpListenerSettings): Promise<{ listener: string; fault?: string }> {
+/** Undefined for what is no number of seconds. */
+function secondsOf(option: string | boolean | undefined): number | undefined {
+  if (option === undefined) return 0;
+  return typeof option === 'string' && /^\d{1,3}$/.test(option) && Number(option) <= LONGEST_WAIT_S ? Number(option) : undefined;
+}
+
+/** Tries again while one does not answer and there is time. */
+async function probeUntil(listeners: readonly SmtpListenerSettings[], deadline: number): Promise<Answer[]> {
+  for (;;) {
+    const answers = await Promise.all(listeners.map(probe));
+    if (answers.every(({ fault }) => fault === undefined) || performance.now() >= deadline) return answers;
+    await new Promise<void>((resolve) => void systemClock.startTimer(RETRY, resolve));
+  }
+}
+
+async function probe(settings: SmtpListenerSettings): Promise<Answer> {
   try {
     await greeting(settings);
     return { listener: settings.name };

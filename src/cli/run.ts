@@ -105,10 +105,20 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     maxPositionals: 0,
     load: async () => (await import('./hash-password.ts')).hashPasswordCommand,
   },
+  import: {
+    usage: 'import FILE',
+    summary:
+      'make a postern.yaml from the configuration of email-oauth2-proxy or SMTP2Graph [--output FILE] [--overwrite] [--cache FILE] [--mailbox ADDRESS]',
+    minPositionals: 1,
+    maxPositionals: 1,
+    options: { output: { type: 'string' }, overwrite: { type: 'boolean' }, cache: { type: 'string' }, mailbox: { type: 'string' } },
+    load: async () => (await import('./import.ts')).importCommand,
+  },
   health: {
     usage: 'health',
-    summary: 'exit 0 when every SMTP listener of the configuration answers, and the relay says that it is ready',
+    summary: 'exit 0 when every SMTP listener of the configuration answers, and the relay says that it is ready [--wait SECONDS]',
     maxPositionals: 0,
+    options: { wait: { type: 'string' } },
     load: async () => (await import('./health.ts')).health,
   },
   version: {

@@ -6,11 +6,12 @@
 import type { Account } from '../core/account.ts';
 import type { Client, ClientSecret } from '../core/client.ts';
 import { type IpNetwork, parseIpNetwork } from '../core/ip-network.ts';
+import { isFernetToken } from '../platform/fernet.ts';
 import { isPasswordHash } from '../platform/password.ts';
 import { isLoopbackHost, networkFault } from './addresses.ts';
 import { SANDBOX_ACCOUNT } from './config.ts';
 import { defined } from './defined.ts';
-import type { Findings } from './findings.ts';
+import type { Findings, Path } from './findings.ts';
 import { lintClient } from './lint.ts';
 import { checkUnique } from './resolve-accounts.ts';
 import type { ClientInput } from './schema.ts';
@@ -47,11 +48,15 @@ function buildClient(entry: Entry<ClientInput>, sections: Sections, accounts: re
 }
 
 function buildLogin({ path, value }: Entry<ClientInput>, { has }: Sections, findings: Findings): Client['login'] {
-  const { username, password, passwordHash } = value;
+  const { username, password, passwordHash, imported } = value;
   if (password !== undefined && passwordHash !== undefined) {
     findings.problem([...path, 'passwordHash'], 'there is a password as well: keep one of the two');
   }
-  const secret = secretOf(password, passwordHash);
+  if (imported !== undefined && (password !== undefined || passwordHash !== undefined)) {
+    findings.problem([...path, 'imported'], 'there is a password as well: keep one of the two');
+  }
+  checkImported(imported, [...path, 'imported'], findings);
+  const secret = secretOf(value);
   if (username === undefined) {
     if (secret !== undefined) findings.missing([...path, 'username'], 'the client has a password');
     else if (!has(...path, 'username') && !has(...path, 'networks')) {
@@ -60,7 +65,8 @@ function buildLogin({ path, value }: Entry<ClientInput>, { has }: Sections, find
     return undefined;
   }
   if (secret === undefined) {
-    if (!has(...path, 'passwordHash')) findings.missing([...path, 'password'], 'the client has a username (or give passwordHash)');
+    if (!has(...path, 'passwordHash') && !has(...path, 'imported'))
+      findings.missing([...path, 'password'], 'the client has a username (or give passwordHash)');
     return undefined;
   }
   if (secret.kind === 'hash' && !isPasswordHash(secret.hash)) {
@@ -69,9 +75,20 @@ function buildLogin({ path, value }: Entry<ClientInput>, { has }: Sections, find
   return { username, secret };
 }
 
-function secretOf(password: string | undefined, hash: string | undefined): ClientSecret | undefined {
+function secretOf({ password, passwordHash: hash, imported }: ClientInput): ClientSecret | undefined {
   if (password !== undefined) return { kind: 'password', password };
-  return hash === undefined ? undefined : { kind: 'hash', hash };
+  if (hash !== undefined) return { kind: 'hash', hash };
+  if (imported === undefined) return undefined;
+  const { salt, iterations, refreshToken, accessToken } = imported;
+  return { kind: 'sealed', sealed: { salt, iterations, ...defined({ refreshToken, accessToken }) } };
+}
+
+/** A token that is none would refuse every password, and nobody could tell why. */
+function checkImported(imported: ClientInput['imported'], at: Path, findings: Findings): void {
+  for (const key of ['refreshToken', 'accessToken'] as const) {
+    const token = imported?.[key];
+    if (token !== undefined && !isFernetToken(token)) findings.problem([...at, key], 'is not an encrypted token of email-oauth2-proxy');
+  }
 }
 
 /** The account named, the only one, or the sandbox's where there is none. */

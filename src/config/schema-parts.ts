@@ -48,6 +48,8 @@ export const url = (): z.ZodString => line(LINE, 'must be a URL', 'URL');
 export const path = (): z.ZodString => line(LINE, 'must be the path of a file', 'path');
 export const directory = (): z.ZodString => line(LINE, 'must be the path of a directory', 'path');
 export const scope = (): z.ZodString => line(SCOPE, 'must be one scope, without spaces; give several as a list', 'scope');
+/** At most 1024 octets. */
+export const base64 = (): z.ZodString => line(/^[A-Za-z0-9+/]{2,1368}={0,2}$/, 'must be base64', 'base64');
 export const tenant = (): z.ZodString =>
   line(TENANT, 'must be the id or a domain of the tenant, such as contoso.onmicrosoft.com', 'tenant');
 

@@ -8,9 +8,10 @@
  */
 import { z } from 'zod';
 import { ALERT_EVENTS } from '../core/alert.ts';
+import { MOST_ITERATIONS } from '../platform/fernet.ts';
 import { accountSchema, providerSchema } from './schema-accounts.ts';
 import { adminSchema, listenersSchema } from './schema-listeners.ts';
-import { directory, duration, integer, name, network, path, secret, sender, size, text } from './schema-parts.ts';
+import { base64, directory, duration, integer, name, network, path, secret, sender, size, text } from './schema-parts.ts';
 
 export const stateSchema = z.strictObject({
   dir: directory()
@@ -25,11 +26,29 @@ export const stateSchema = z.strictObject({
     .optional(),
 });
 
+const importedSchema = z
+  .strictObject({
+    salt: base64().describe('`token_salt`.'),
+    iterations: integer(1, MOST_ITERATIONS).describe('`token_iterations`.'),
+    refreshToken: secret().describe('`refresh_token`, encrypted with the password of the application.').optional(),
+    accessToken: secret()
+      .describe('`access_token`, encrypted likewise: it proves the password where there is no refresh token.')
+      .optional(),
+  })
+  .refine((sealed) => sealed.refreshToken !== undefined || sealed.accessToken !== undefined, {
+    error: 'needs refreshToken or accessToken',
+  });
+
 export const clientSchema = z.strictObject({
   name: name().describe('How log lines call it.'),
   username: text().max(255).describe('User name that the application logs in with.').optional(),
   password: secret().describe('Its password. Never sent upstream.').optional(),
   passwordHash: secret().describe('Instead of `password`: what `postern hash-password` prints.').optional(),
+  imported: importedSchema
+    .describe(
+      'Instead of `password`, written by `postern import`: the application goes on with the password that it has used with email-oauth2-proxy. At the first login with it, the refresh token in here becomes that of the account, and a hash of the password is kept in `state.dir`.',
+    )
+    .optional(),
   networks: z.array(network()).min(1).describe('IP networks that need no password.').optional(),
   account: name().describe('The account it submits through. Default: the only account.').optional(),
   senders: z
@@ -134,6 +153,7 @@ export const SECRET_KEYS: ReadonlySet<string> = new Set([
   'passwordHash',
   'clientSecret',
   'refreshToken',
+  'accessToken',
   'passphrase',
   'privateKey',
   'webhook',

@@ -91,6 +91,12 @@ export const PROBLEMS = {
     remedy:
       'Nothing, if it passes. Else end the other Postern that uses this state.dir (its process id is named), or give it one of its own.',
   },
+  IMPORT_STATE_FAILED: {
+    summary: 'What was taken over from email-oauth2-proxy could not be written or read.',
+    heals: 'after-repair',
+    remedy:
+      'Make imported/ in state.dir writable for this user and free some space; the application then logs in again. Its old password still counts.',
+  },
   SIGN_IN_UNAVAILABLE: {
     summary: 'Nobody can sign in for this account in this way.',
     heals: 'after-repair',

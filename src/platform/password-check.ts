@@ -8,14 +8,11 @@
  * @packageDocumentation
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { ClientSecret } from '../core/client.ts';
+import type { ClientSecret, PasswordVerdict } from '../core/client.ts';
 import { minutes, type MonotonicMs, plus } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Random } from '../core/ports/random.ts';
 import { NOBODY, PasswordCheckBusyError, verifyPassword } from './password.ts';
-
-/** `busy`: too many derivations wait already; the client should try again. */
-export type PasswordVerdict = 'right' | 'wrong' | 'busy';
 
 const REMEMBERED_FOR = minutes(5);
 const MOST_REMEMBERED = 1_000;
@@ -41,23 +38,31 @@ export class PasswordCheck {
   async check(secret: ClientSecret | undefined, password: string, hasHashes: boolean): Promise<PasswordVerdict> {
     if (secret?.kind === 'password') return this.#isSame(secret.password, password) ? 'right' : 'wrong';
     if (secret?.kind === 'hash') return this.#checkHash(secret.hash, password);
+    if (secret?.kind === 'asked') return this.#derive(secret.id, password, secret.ask);
     if (hasHashes) return (await this.#checkHash(NOBODY, password)) === 'busy' ? 'busy' : 'wrong';
     this.#isSame('', password);
     return 'wrong';
   }
 
-  async #checkHash(hash: string, password: string): Promise<PasswordVerdict> {
-    const digest = this.#digest(`${hash}\0${password}`).toString('base64');
+  /** @param id - Stands for the secret; what was right for one is not remembered for another. */
+  async #derive(id: string, password: string, verify: (password: string) => Promise<PasswordVerdict>): Promise<PasswordVerdict> {
+    const digest = this.#digest(`${id}\0${password}`).toString('base64');
     const until = this.#successes.get(digest);
     if (until !== undefined && until > this.#clock.monotonic()) return 'right';
-    try {
-      if (!(await this.#verifyHash(password, hash))) return 'wrong';
-    } catch (error) {
-      if (error instanceof PasswordCheckBusyError) return 'busy';
-      throw error;
-    }
-    this.#remember(digest);
-    return 'right';
+    const verdict = await verify(password);
+    if (verdict === 'right') this.#remember(digest);
+    return verdict;
+  }
+
+  async #checkHash(hash: string, password: string): Promise<PasswordVerdict> {
+    return this.#derive(hash, password, async () => {
+      try {
+        return (await this.#verifyHash(password, hash)) ? 'right' : 'wrong';
+      } catch (error) {
+        if (error instanceof PasswordCheckBusyError) return 'busy';
+        throw error;
+      }
+    });
   }
 
   #remember(digest: string): void {

@@ -65,14 +65,26 @@ function parseHash(text: string): { parameters: Parameters; salt: Buffer; hash: 
 }
 
 async function derive(password: string, salt: Uint8Array, { logN, r, p }: Parameters, length: number): Promise<Buffer> {
+  return inTurn(
+    () =>
+      new Promise<Buffer>((resolve, reject) => {
+        // maxmem must exceed 128·N·r (RFC 7914 §2).
+        scrypt(password, salt, length, { N: 2 ** logN, r, p, maxmem: 256 * 2 ** logN * r }, (error, key) =>
+          error === null ? resolve(key) : reject(error),
+        );
+      }),
+  );
+}
+
+/**
+ * Run a key derivation when it is its turn.
+ *
+ * @throws PasswordCheckBusyError where too many wait already; and whatever `action` throws.
+ */
+export async function inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
   await takeTurn();
   try {
-    return await new Promise<Buffer>((resolve, reject) => {
-      // maxmem must exceed 128·N·r (RFC 7914 §2).
-      scrypt(password, salt, length, { N: 2 ** logN, r, p, maxmem: 256 * 2 ** logN * r }, (error, key) =>
-        error === null ? resolve(key) : reject(error),
-      );
-    });
+    return await action();
   } finally {
     endTurn();
   }

@@ -77,12 +77,13 @@ function list(clients: readonly Client[]): Listed {
     if (client.login !== undefined && !byUsername.has(client.login.username)) byUsername.set(client.login.username, client);
   }
   const blocks = clients.flatMap(blocksOf).sort((one, other) => other.network.prefixLength - one.network.prefixLength);
-  return { byUsername, blocks, hasHashes: clients.some(({ login }) => login?.secret.kind === 'hash') };
+  return { byUsername, blocks, hasHashes: clients.some(({ login }) => login !== undefined && login.secret.kind !== 'password') };
 }
 
 function isSameSecret(one: ClientSecret, other: ClientSecret): boolean {
   if (one.kind === 'hash') return other.kind === 'hash' && one.hash === other.hash;
-  return other.kind === 'password' && one.password === other.password;
+  if (one.kind === 'asked') return other.kind === 'asked' && one.id === other.id;
+  return one.kind === 'password' && other.kind === 'password' && one.password === other.password;
 }
 
 function blocksOf(client: Client): Block[] {

@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import type { ClientSecret } from './client.ts';
+import type { PlainSecret } from './client.ts';
 
 /** The admin port, as configured. */
 export interface AdminSettings {
@@ -19,7 +19,7 @@ export interface AdminSettings {
   readonly key?: string;
   readonly minTls: 'TLSv1.2' | 'TLSv1.3';
   /** Undefined on loopback only. */
-  readonly secret?: ClientSecret;
+  readonly secret?: PlainSecret;
   /** Names under which it may be reached, besides addresses, `localhost` and the name of the machine. Lower case. */
   readonly hostnames: readonly string[];
 }

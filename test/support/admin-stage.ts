@@ -13,7 +13,7 @@ import { queueRoutes } from '../../src/admin/queue-routes.ts';
 import { healthRoutes, metricsRoute, relayRoutes } from '../../src/admin/relay-routes.ts';
 import { sessionRoutes } from '../../src/admin/session-routes.ts';
 import { SpoolQueue } from '../../src/admin/spool-queue.ts';
-import type { ClientSecret } from '../../src/core/client.ts';
+import type { PlainSecret } from '../../src/core/client.ts';
 import { seconds } from '../../src/core/clock.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Readiness, RelayView } from '../../src/core/ports/relay-view.ts';
@@ -33,7 +33,7 @@ export interface AdminStage {
 
 interface StageChanges {
   /** Default: {@link ADMIN_PASSWORD}; `none` asks for none. */
-  readonly secret?: ClientSecret | 'none';
+  readonly secret?: PlainSecret | 'none';
   readonly hostnames?: readonly string[];
   readonly limits?: Partial<AdminLimits>;
   readonly clock?: Clock;

@@ -31,10 +31,11 @@ console.log(JSON.stringify({
 const relay = spawn(process.execPath, ['/app/dist/main.js', 'serve', '--config', '/config/postern.yaml'], { stdio: ['ignore', 'pipe', 'inherit'] });
 let output = '';
 let isSent = false;
+let isEnding = false; // A second signal would end it at once.
 relay.stdout.on('data', (chunk) => {
   output += chunk;
   if (!isSent && output.includes('"event":"ready"')) { isSent = true; submit(); }
-  if (output.includes('"event":"message-relayed"')) relay.kill('SIGTERM');
+  if (!isEnding && output.includes('"event":"message-relayed"')) { isEnding = true; relay.kill('SIGTERM'); }
 });
 relay.on('exit', (code) => { console.log(output); console.log(JSON.stringify({ exit: code })); });
 function submit() {

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { Campaign } from '../test/campaign/campaign.ts';
+import { runDirectCuts } from '../test/campaign/direct-cuts.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
@@ -11,6 +12,11 @@ import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-po
 import { runTokenRotation } from '../test/campaign/token-rotation.ts';
 
 const campaigns: Readonly<Record<string, Campaign>> = {
+  'direct-cuts': {
+    summary: 'direct delivery over connections cut at random octets, on either side; no false 250, nothing twice in an attempt',
+    count: 10_000,
+    run: runDirectCuts,
+  },
   'queue-100k': {
     summary: 'a relay with a long queue: ready in time, in bounded memory, drains each account at its pace',
     count: 100_000,

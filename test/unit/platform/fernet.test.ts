@@ -46,7 +46,7 @@ describe('a Fernet token', () => {
       expect(isFernetToken(token)).toBe(false);
       expect(openFernet(token, key)).toBeUndefined();
     }
-    fc.assert(fc.property(fc.string(), (token) => expect(openFernet(token, key)).toBeUndefined()));
+    fc.assert(fc.property(fc.string(), (token) => openFernet(token, key) === undefined));
   });
 
   it('refuses work without end', async () => {

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { Campaign } from '../test/campaign/campaign.ts';
 import { runDirectCuts } from '../test/campaign/direct-cuts.ts';
+import { runFairness } from '../test/campaign/fairness.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
@@ -16,6 +17,11 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     summary: 'direct delivery over connections cut at random octets, on either side; no false 250, nothing twice in an attempt',
     count: 10_000,
     run: runDirectCuts,
+  },
+  fairness: {
+    summary: 'ten accounts, one with a provider that says nothing: how long the others take, with and without',
+    count: 5,
+    run: runFairness,
   },
   'queue-100k': {
     summary: 'a relay with a long queue: ready in time, in bounded memory, drains each account at its pace',

@@ -6,6 +6,7 @@
  *
  * @packageDocumentation
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { submit } from '../support/submit.ts';
 import type { CampaignOptions, CampaignOutcome } from './campaign.ts';
 import { mailboxOf, PASSWORD, RelayLab } from './relay-lab.ts';
@@ -17,6 +18,8 @@ const MESSAGES = 150;
 const WARMING = 20;
 /** Applications that wait for the account whose provider is silent. */
 const STUCK = 20;
+/** What each of them lets pass between two messages, in ms. */
+const BETWEEN = 1_000;
 /** The p99 may grow by so much. */
 const MOST_GROWTH = 0.2;
 
@@ -82,8 +85,12 @@ async function measure(
   };
   let isOver = false;
   const inVain = async (): Promise<void> => {
-    // Each waits for the budget of the account and is queued then; what becomes of it is not this campaign's business.
-    while (!isOver) await submit({ port, login: { user: silent, pass: PASSWORD }, from: mailboxOf(silent) }).catch(() => undefined);
+    // Each waits for the budget of the account and is queued then; once the account's trouble is known it is queued at once, and without a pause this would
+    // measure the load of a flood. What becomes of the messages is not this campaign's business.
+    while (!isOver) {
+      await submit({ port, login: { user: silent, pass: PASSWORD }, from: mailboxOf(silent) }).catch(() => undefined);
+      await pause(BETWEEN);
+    }
   };
   const stuck = isHole ? Array.from({ length: STUCK }, inVain) : [];
   await Promise.all(

@@ -162,6 +162,21 @@ export function withoutHold(entry: SpoolEntry, now?: EpochMs): SpoolEntry {
   return now === undefined ? rest : { ...rest, nextAttemptAt: now };
 }
 
+/**
+ * An operator wants it tried again. Of a dead letter, whoever has not got it and was told of nothing is tried again; whose report has gone out stays as
+ * reported.
+ */
+export function triedAgain(entry: SpoolEntry, now: EpochMs): SpoolEntry {
+  const freed = withoutHold(entry, now);
+  return entry.hold?.code === 'DEAD_LETTER' ? { ...freed, recipients: entry.recipients.map(revived) } : freed;
+}
+
+function revived({ forwardPath, status }: RecipientState): RecipientState {
+  if (status.kind === 'pending' || status.kind === 'delivered' || status.isReported) return { forwardPath, status };
+  const lastReply = status.kind === 'failed' ? status.reply : status.lastReply;
+  return { forwardPath, status: { kind: 'pending', ...(lastReply === undefined ? {} : { lastReply }) } };
+}
+
 function recipientsOf(forwardPaths: readonly ForwardPath[], statuses: readonly RecipientStatus[]): RecipientState[] {
   if (statuses.length !== forwardPaths.length) throw new RangeError(`${statuses.length} statuses for ${forwardPaths.length} recipients`);
   return forwardPaths.flatMap((forwardPath, index) => {

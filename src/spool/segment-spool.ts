@@ -26,7 +26,16 @@ import type {
   SpoolChange,
   SpoolStats,
 } from '../core/ports/spool.ts';
-import { type AttemptOutcome, type Hold, type NewMessage, newEntry, onHold, type SpoolEntry, withoutHold } from '../core/spool-entry.ts';
+import {
+  type AttemptOutcome,
+  type Hold,
+  type NewMessage,
+  newEntry,
+  onHold,
+  type SpoolEntry,
+  triedAgain,
+  withoutHold,
+} from '../core/spool-entry.ts';
 import type { FileSystem } from '../platform/files.ts';
 import { ContentStore } from './content-store.ts';
 import { type DraftedContent, SegmentDraft } from './draft.ts';
@@ -237,7 +246,7 @@ export class SegmentSpool implements Spool {
   }
 
   retryNow(queueId: QueueId, now: EpochMs): Promise<boolean> {
-    return this.#change(queueId, (entry) => withoutHold(entry, now));
+    return this.#change(queueId, (entry) => triedAgain(entry, now));
   }
 
   async drop(queueId: QueueId): Promise<boolean> {

@@ -8,6 +8,7 @@ import { type EpochMs, hours, minutes, seconds } from '../../src/core/clock.ts';
 import type { Octets } from '../../src/core/octets.ts';
 import type { Draft, Lease, Spool, SpoolChange } from '../../src/core/ports/spool.ts';
 import { ProblemError } from '../../src/core/problem.ts';
+import type { RecipientStatus } from '../../src/core/spool-entry.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import {
   accept,
@@ -396,6 +397,30 @@ export function spoolContract(name: string, make: MakeSpool): void {
         expect((await spool.entry(id('a')))?.hold).toBeUndefined();
         expect(await spool.drop(id('a'))).toBe(true);
         expect(await spool.entry(id('a'))).toBeUndefined();
+      });
+
+      it('have a dead letter tried again for whoever has not got it and was told nothing', async () => {
+        const { spool } = await make();
+        const refusal = { code: 550, enhancedCode: '5.1.1', text: ['No such user'] };
+        const statuses: RecipientStatus[] = [
+          { kind: 'delivered', at: START, reply: { code: 250, text: ['OK'] } },
+          { kind: 'failed', at: START, reply: refusal, isReported: false },
+          { kind: 'failed', at: START, reply: refusal, isReported: true },
+          { kind: 'expired', at: START, isReported: false },
+        ];
+        const forwardPaths = ['a', 'b', 'c', 'd'].map((name) => ({ address: `${name}@x.test` }));
+        const hold = { ...HOLD, code: 'DEAD_LETTER' as const };
+        await accept(spool, newMessage('a', { forwardPaths, statuses, hold }));
+        expect(await spool.retryNow(id('a'), START)).toBe(true);
+        const entry = await spool.entry(id('a'));
+        expect(entry?.recipients.map(({ status }) => status)).toEqual([
+          statuses[0],
+          { kind: 'pending', lastReply: refusal },
+          statuses[2],
+          { kind: 'pending' },
+        ]);
+        expect(entry?.hold).toBeUndefined();
+        expect(await spool.due('billing', START, 10)).toHaveLength(1);
       });
 
       it('are told what is not there', async () => {

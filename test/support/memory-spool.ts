@@ -29,6 +29,7 @@ import {
   newEntry,
   onHold,
   type SpoolEntry,
+  triedAgain,
   withoutHold,
 } from '../../src/core/spool-entry.ts';
 
@@ -117,7 +118,7 @@ export class MemorySpool implements Spool {
 
   hold = (queueId: QueueId, hold: Hold): Promise<boolean> => this.#change(queueId, (entry) => onHold(entry, hold));
   unhold = (queueId: QueueId): Promise<boolean> => this.#change(queueId, (entry) => withoutHold(entry));
-  retryNow = (queueId: QueueId, now: EpochMs): Promise<boolean> => this.#change(queueId, (entry) => withoutHold(entry, now));
+  retryNow = (queueId: QueueId, now: EpochMs): Promise<boolean> => this.#change(queueId, (entry) => triedAgain(entry, now));
 
   async drop(queueId: QueueId): Promise<boolean> {
     const held = this.#held.get(queueId);

@@ -174,7 +174,7 @@ export interface Spool {
   /** Take a hold away. Durable. False where there is no such entry. */
   unhold(queueId: QueueId): Promise<boolean>;
 
-  /** Take a hold away and make the entry due at `now`. Durable. False where there is no such entry. */
+  /** Take a hold away and make the entry due at `now`; of a dead letter, try again whoever has not got it. Durable. False where there is no such entry. */
   retryNow(queueId: QueueId, now: EpochMs): Promise<boolean>;
 
   /** Discard an entry. Durable. Leases on it are void. False where there is no such entry. */

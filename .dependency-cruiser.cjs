@@ -34,6 +34,7 @@ module.exports = {
     ...rooms.split('|').map((name) => room(name, `core|platform|${pure}`)),
     room('sandbox', `core|platform|${pure}`),
     room('cli', 'core|config|app|platform'),
+    room('page', 'core'),
     library('smtp-server', 'listener/|sandbox/'),
     library('nodemailer', 'upstream/|sandbox/'),
     library('imapflow', 'fetch/'),

@@ -1,8 +1,8 @@
 /**
- * Bundles src/main.ts into dist/: one entry and lazily loaded chunks, libraries left to node_modules. Types are checked by
+ * Bundles src/main.ts into dist/: one entry and lazily loaded chunks, libraries left to node_modules; and src/page, for browsers, into dist/page/. Types are checked by
  * `npm run check:types`, not here, so that a first start takes milliseconds.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -31,12 +31,30 @@ export async function buildPostern() {
       define: { POSTERN_VERSION: JSON.stringify(version) },
       logLevel: 'warning',
     });
+    await buildPage(join(fresh, 'page'));
     if (statSync(dist, { throwIfNoEntry: false }) !== undefined) renameSync(dist, old);
     renameSync(fresh, dist);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
+}
+
+/** The admin page: one script for browsers, and the files that stay as they are. */
+async function buildPage(outdir) {
+  const page = join(root, 'src/page');
+  await build({
+    absWorkingDir: root,
+    entryPoints: { page: join(page, 'main.ts') },
+    outdir,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'warning',
+  });
+  for (const name of ['index.html', 'page.css', 'icon.svg']) copyFileSync(join(page, name), join(outdir, name));
 }
 
 /** Builds where dist/ is missing or older than a source file. */

@@ -26,7 +26,7 @@ type Headers = Readonly<Record<string, string>>;
 /** A JSON document, a text, or octets of another type that come one after another. */
 export type ApiAnswer =
   | { readonly status: number; readonly json: unknown; readonly headers?: Headers }
-  | { readonly status: number; readonly type: string; readonly text: string }
+  | { readonly status: number; readonly type: string; readonly text: string; readonly headers?: Headers }
   | { readonly status: 200; readonly type: string; readonly chunks: AsyncIterable<Uint8Array> };
 
 /** One operation. */
@@ -36,9 +36,9 @@ export interface Route {
   readonly path: `/${string}`;
   /**
    * `anybody`: says nothing worth keeping from anyone, and probes have neither a password nor a name for us. `guest`: whoever may ask, signed in or not.
-   * Default: operators.
+   * `page`: the same, and a link on another site may lead here, since there is nothing in it but the page itself. Default: operators.
    */
-  readonly access?: 'anybody' | 'guest';
+  readonly access?: 'anybody' | 'guest' | 'page';
   /** @throws ProblemError, which becomes an answer by {@link failureAnswer}. */
   run(request: ApiRequest): Promise<ApiAnswer>;
 }
@@ -87,6 +87,9 @@ export interface ProblemDocument {
   readonly heals: string;
   readonly remedy: string;
 }
+
+/** Media type of server-sent events. */
+export const EVENT_STREAM = 'text/event-stream';
 
 /** Media type of a {@link ProblemDocument}. */
 export const PROBLEM_TYPE = 'application/problem+json';

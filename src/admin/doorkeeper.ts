@@ -3,7 +3,7 @@
  *
  * A web page that somebody on this machine or network looks at can make requests as well, so what is refused before the password is even looked at:
  * - a Host that is neither an address nor one of our names: a foreign name that was made to point here (DNS rebinding; an address cannot be rebound);
- * - a request that a page of another site has made (`Sec-Fetch-Site`, `Origin`), whatever it asks for.
+ * - a request that a page of another site has made (`Sec-Fetch-Site`, `Origin`), whatever it asks for; but a link there may lead to our page.
  * A browser's request that changes something also needs the token of its session (`X-CSRF-Token`), which only a page of ours can read.
  *
  * Without a password (on loopback only) everybody on this machine is an operator. Health is for everybody in any case.
@@ -68,8 +68,9 @@ export class Doorkeeper implements Door {
     if (!(request.url ?? '').startsWith('/')) throw new ApiRefusal(400, 'API_REQUEST_INVALID', 'the request target must be a path');
     if (route.access === 'anybody') return;
     this.#checkHost(headers);
+    if (route.access === 'page' && isNavigation(headers)) return;
     this.#checkOrigin(headers);
-    if (route.access === 'guest') return;
+    if (route.access === 'guest' || route.access === 'page') return;
     await this.#checkPassword(headers, request.socket.remoteAddress ?? '');
     if (route.method !== 'GET') this.#checkToken(headers);
   }
@@ -158,6 +159,10 @@ export class Doorkeeper implements Door {
     throw new ApiRefusal(403, 'API_FORBIDDEN', 'the header X-CSRF-Token is missing or wrong');
   }
 }
+
+/** Somebody follows a link: the page becomes a page of its own, which the one with the link can neither read nor frame. */
+const isNavigation = (headers: IncomingHttpHeaders): boolean =>
+  headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
 
 /** The value of our cookie. */
 export function cookieOf({ cookie = '' }: IncomingHttpHeaders): string | undefined {

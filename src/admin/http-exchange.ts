@@ -10,7 +10,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Log } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
-import { type ApiAnswer, ApiRefusal, defectAnswer, failureAnswer, PROBLEM_TYPE, type Route } from './api.ts';
+import { type ApiAnswer, ApiRefusal, defectAnswer, EVENT_STREAM, failureAnswer, PROBLEM_TYPE, type Route } from './api.ts';
 import { findRoute } from './find-route.ts';
 import { readJson } from './read-json.ts';
 
@@ -76,7 +76,8 @@ export class HttpExchange {
     const { parameters, route } = found;
     const peer = request.socket.remoteAddress ?? '';
     const answer = await route.run({ parameters, query: new URLSearchParams(query), body, headers: request.headers, peer });
-    if (method !== 'GET' || 'chunks' in answer) this.#note(`${method} ${path}`, peer);
+    const isMessage = 'chunks' in answer && answer.type !== EVENT_STREAM;
+    if (method !== 'GET' || isMessage) this.#note(`${method} ${path}`, peer);
     return answer;
   }
 
@@ -105,7 +106,7 @@ function sendWhole(response: ServerResponse, answer: Exclude<ApiAnswer, { chunks
   const { status } = answer;
   const isJson = 'json' in answer;
   const body = Buffer.from(isJson ? `${JSON.stringify(answer.json)}\n` : answer.text);
-  const headers = isJson ? (answer.headers ?? {}) : {};
+  const { headers = {} } = answer;
   // After a refusal the rest of the request may still be on its way; a new connection is cheap.
   const connection = status >= 400 ? { connection: 'close' } : {};
   response.writeHead(status, {

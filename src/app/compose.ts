@@ -13,6 +13,7 @@ import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/list
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
 import { Mailboxes } from '../mailbox/mailboxes.ts';
+import type { ActivityDesk } from '../observability/activity-desk.ts';
 import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
 import type { ConfiguredNames } from '../observability/metric-registry.ts';
 import { Scrubber } from '../observability/scrubber.ts';
@@ -85,6 +86,7 @@ interface Rooms extends Observation {
   readonly expiry: ExpiryWatch;
   readonly view: RunningRelayView;
   readonly doors: Doors;
+  readonly activity: ActivityDesk;
 }
 
 /** The names that labels of metrics may hold. */
@@ -108,7 +110,7 @@ export class Relay implements Service {
   static async compose(config: Config, { scrubber, accounts, clients, ...parts }: RelayParts): Promise<Relay> {
     const inUse: InUse = { config, users: { accounts, clients } };
     const names = (): ConfiguredNames => namesOf(inUse);
-    const { log, metrics, traces } = openTelemetry(parts.log, scrubber, names);
+    const { log, metrics, traces, activity } = openTelemetry(parts.log, scrubber, names);
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -163,10 +165,24 @@ export class Relay implements Service {
     };
     for (const source of gaugeSources(gauged)) metrics.attach(source);
     const view = new RunningRelayView(gauged, config.source);
-    const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, log });
+    const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, activity, log });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, scrubber, inUse };
-    return new Relay({ ...own, listeners, clients: directory, imports, mailboxes, pool, queue, tokens, alerting, expiry, view, doors });
+    return new Relay({
+      ...own,
+      listeners,
+      clients: directory,
+      imports,
+      mailboxes,
+      pool,
+      queue,
+      tokens,
+      alerting,
+      expiry,
+      view,
+      doors,
+      activity,
+    });
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
@@ -225,7 +241,8 @@ export class Relay implements Service {
 
   /** Nobody works on it from outside any more when it closes. */
   async #stopQueue(): Promise<void> {
-    const { doors, queue } = this.#rooms;
+    const { doors, queue, activity } = this.#rooms;
+    activity.close(); // Or open pages would keep the doors.
     await doors.close(seconds(1));
     await queue.stop();
   }

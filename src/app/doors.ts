@@ -3,18 +3,21 @@
  *
  * @packageDocumentation
  */
+import { activityRoutes } from '../admin/activity-routes.ts';
 import { AdminServer } from '../admin/admin-server.ts';
 import type { DocumentedRoute, Route } from '../admin/api.ts';
 import type { ControlServer } from '../admin/control-server.ts';
 import { Doorkeeper } from '../admin/doorkeeper.ts';
 import { descriptionRoute } from '../admin/openapi.ts';
 import { queueRoutes } from '../admin/queue-routes.ts';
+import { pageRoutes } from '../admin/page-routes.ts';
 import { healthRoutes, metricsRoute, relayRoutes } from '../admin/relay-routes.ts';
 import { sessionRoutes } from '../admin/session-routes.ts';
 import { SpoolQueue } from '../admin/spool-queue.ts';
 import { traceRoutes } from '../admin/trace-routes.ts';
 import type { Config } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
+import type { Activity } from '../core/ports/activity.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
@@ -23,6 +26,7 @@ import type { Spool } from '../core/ports/spool.ts';
 import type { Traces } from '../core/ports/traces.ts';
 import { VERSION } from '../core/version.ts';
 import { systemClock } from '../platform/system-clock.ts';
+import { readPage } from './page-files.ts';
 import { openControlServer } from './queue-access.ts';
 
 /** What operators are let at. */
@@ -32,6 +36,7 @@ export interface DoorParts {
   readonly calendar: Pick<Clock, 'now'>;
   readonly view: RelayView;
   readonly traces: Traces;
+  readonly activity: Activity;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   readonly log: Log;
 }
@@ -41,11 +46,12 @@ export interface ApiParts {
   readonly queue: QueueControl;
   readonly view: RelayView;
   readonly traces: Traces;
+  readonly activity: Activity;
 }
 
 /** All operations of the API that both doors have. */
-export function apiRoutes({ queue, view, traces }: ApiParts): readonly DocumentedRoute[] {
-  return [...relayRoutes(view), ...queueRoutes(queue), ...traceRoutes(traces)];
+export function apiRoutes({ queue, view, traces, activity }: ApiParts): readonly DocumentedRoute[] {
+  return [...relayRoutes(view), ...queueRoutes(queue), ...traceRoutes(traces), ...activityRoutes(activity, systemClock)];
 }
 
 export class Doors {
@@ -56,9 +62,9 @@ export class Doors {
   #control: ControlServer | undefined;
 
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
-  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, calendar, view, traces, metrics, log }: DoorParts) {
+  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, calendar, view, traces, activity, metrics, log }: DoorParts) {
     const { admin: settings } = config;
-    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces });
+    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces, activity });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
     this.#config = config;
     this.#log = log;
@@ -67,7 +73,7 @@ export class Doors {
     const { secret, hostnames, tls } = settings;
     const door = new Doorkeeper({ secret, hostnames, isTls: tls !== 'off', clock: systemClock, log });
     const session = sessionRoutes(door);
-    const routes = [...common, ...session, descriptionRoute([...operations, ...session], VERSION)];
+    const routes = [...pageRoutes(readPage()), ...common, ...session, descriptionRoute([...operations, ...session], VERSION)];
     this.#admin = new AdminServer({ settings, routes, door, clock: systemClock, log });
   }
 

@@ -1,9 +1,10 @@
 /**
- * What listens to the log of a relay: the metrics, and traces.
+ * What listens to the log of a relay: the metrics, traces, and what is remembered for the admin page.
  *
  * @packageDocumentation
  */
 import type { Log } from '../core/ports/log.ts';
+import { ActivityDesk } from '../observability/activity-desk.ts';
 import { countEvents } from '../observability/event-metrics.ts';
 import { type ConfiguredNames, MetricRegistry } from '../observability/metric-registry.ts';
 import { observedLog } from '../observability/observed-log.ts';
@@ -18,6 +19,7 @@ export interface Telemetry {
   readonly log: Log;
   readonly metrics: MetricRegistry;
   readonly traces: TraceDesk;
+  readonly activity: ActivityDesk;
 }
 
 /** @param names - Those that labels may hold. */
@@ -25,5 +27,6 @@ export function openTelemetry(log: Log, scrubber: Scrubber, names: () => Configu
   const metrics = new MetricRegistry({ names, log });
   metrics.attach(processMetrics(metrics, systemClock));
   const traces = new TraceDesk({ clock: systemClock, scrubber });
-  return { log: observedLog(log, [countEvents(metrics), traces.observe]), metrics, traces };
+  const activity = new ActivityDesk({ clock: systemClock, scrubber });
+  return { log: observedLog(log, [countEvents(metrics), traces.observe, activity.observe]), metrics, traces, activity };
 }

@@ -47,12 +47,12 @@ apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends "$@"
 if [ -d /run/systemd/system ]; then systemctl disable --quiet postfix dovecot dovecot.socket || true; fi
 `;
 
-async function missingPackages(): Promise<string[]> {
-  const query = ['-W', '-f', '${db:Status-Status} ${Package}\\n', ...PACKAGES];
+async function missingPackages(packages: readonly string[]): Promise<string[]> {
+  const query = ['-W', '-f', '${db:Status-Status} ${Package}\\n', ...packages];
   // Exits with 1, and still lists the others, when it has never heard of one.
   const { stdout } = await run('dpkg-query', query).catch((error: { stdout: string }) => error);
   const installed = new Set(stdout.split('\n').flatMap((line) => (line.startsWith('installed ') ? [line.slice('installed '.length)] : [])));
-  return PACKAGES.filter((name) => !installed.has(name));
+  return packages.filter((name) => !installed.has(name));
 }
 
 /**
@@ -75,10 +75,10 @@ export function reasonNotToRun(): string | undefined {
  * @returns Undefined when everything is there, else why the tests cannot run.
  * @throws Error where the tests ought to run, but the installation failed.
  */
-export async function ensurePackages(): Promise<string | undefined> {
+export async function ensurePackages(packages: readonly string[] = PACKAGES): Promise<string | undefined> {
   const reason = reasonNotToRun();
   if (reason !== undefined) return reason;
-  const missing = await missingPackages();
+  const missing = await missingPackages(packages);
   if (missing.length === 0) return undefined;
   process.stderr.write(`real servers: installing ${missing.join(' ')}\n`);
   try {
@@ -89,7 +89,7 @@ export async function ensurePackages(): Promise<string | undefined> {
       cause: error,
     });
   }
-  const left = await missingPackages();
+  const left = await missingPackages(packages);
   if (left.length > 0) throw new Error(`real servers: still missing after the installation: ${left.join(' ')}`);
   return undefined;
 }

@@ -1,0 +1,281 @@
+/**
+ * Remembers what went through the relay lately: hears the log at all levels, whatever of it is written.
+ *
+ * Bounded: {@link MOST_MESSAGES} messages with {@link MOST_STEPS} steps each, {@link MOST_CALLERS} callers, and texts cut at {@link LONGEST_TEXT}. What is
+ * heard is kept as it came and scrubbed of known secrets when it is read, so that a message costs a few map operations and no more.
+ *
+ * @packageDocumentation
+ */
+import type { EpochMs } from '../core/clock.ts';
+import type {
+  Activity,
+  Caller,
+  MessageFilter,
+  MessageOutcome,
+  MessageStep,
+  Rate,
+  RateWindow,
+  SeenMessage,
+  SeenMessageInFull,
+} from '../core/ports/activity.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { LogFields } from '../core/ports/log.ts';
+import type { Problem } from '../core/problem.ts';
+import type { LogObserver } from './observed-log.ts';
+import { RateCounter, type RateKind } from './rate-counter.ts';
+import type { Scrubber } from './scrubber.ts';
+
+const MOST_MESSAGES = 2_000;
+const MOST_STEPS = 30;
+/** The first steps are kept: how it came is asked for more often than what was in the middle. */
+const FIRST_STEPS = 6;
+const MOST_CALLERS = 500;
+const MOST_RECIPIENTS = 20;
+const LONGEST_TEXT = 1_000;
+
+const OUTCOMES: Readonly<Record<string, MessageOutcome>> = {
+  'message-queued': 'queued',
+  'message-relayed': 'relayed',
+  'message-deferred': 'deferred',
+  'message-refused': 'refused',
+  'message-given-up': 'given-up',
+  'dead-letter': 'dead-letter',
+  'queue-drop': 'dropped',
+};
+
+const RATES: Readonly<Record<string, RateKind>> = {
+  'message-queued': 'queued',
+  'message-relayed': 'relayed',
+  'message-refused': 'failed',
+  'message-given-up': 'failed',
+  'dead-letter': 'failed',
+};
+
+interface Step {
+  readonly at: EpochMs;
+  readonly level: string;
+  readonly fields: LogFields;
+  readonly message: string;
+}
+
+interface MessageRecord {
+  outcome: MessageOutcome;
+  steps: Step[];
+  dropped: number;
+}
+
+interface CallerRecord {
+  readonly peer: string;
+  client: string | undefined;
+  readonly firstAt: EpochMs;
+  lastAt: EpochMs;
+  sessions: number;
+  messages: number;
+  refusals: number;
+  tls: string | undefined;
+  mechanism: string | undefined;
+  refusal: { readonly at: EpochMs; readonly problem: Problem } | undefined;
+}
+
+/** What a desk needs. */
+export interface ActivityDeskOptions {
+  readonly clock: Pick<Clock, 'now'>;
+  readonly scrubber: Pick<Scrubber, 'scrub'>;
+}
+
+export class ActivityDesk implements Activity {
+  readonly #options: ActivityDeskOptions;
+  /** By queue id, the one heard of last at the end. */
+  readonly #messages = new Map<string, MessageRecord>();
+  /** By client and address, the one that came last at the end. */
+  readonly #callers = new Map<string, CallerRecord>();
+  readonly #rates = new RateCounter();
+  readonly #waiting = new Set<() => void>();
+  #count = 0;
+  #isClosed = false;
+
+  constructor(options: ActivityDeskOptions) {
+    this.#options = options;
+  }
+
+  /** For the log of the relay. */
+  readonly observe: LogObserver = (level, fields, message) => {
+    if (level === 'trace') return; // Dialogues: the trace desk's.
+    const isOfMessage = this.#hearOfMessage(level, fields, message);
+    const isOfCaller = this.#hearOfCaller(level, fields);
+    if (isOfMessage || isOfCaller || fields.event.startsWith('account-') || fields.event.startsWith('token-') || fields.event === 'alert') {
+      this.#count += 1;
+      for (const wake of this.#waiting) wake();
+    }
+  };
+
+  messages({ text, outcome, account, client }: MessageFilter, limit: number): readonly SeenMessage[] {
+    const wanted = text?.toLowerCase();
+    const found: SeenMessage[] = [];
+    for (const [queueId, record] of [...this.#messages].toReversed()) {
+      if (found.length >= limit) break;
+      if (outcome !== undefined && record.outcome !== outcome) continue;
+      const seen = describe(queueId, record);
+      if ((account !== undefined && seen.account !== account) || (client !== undefined && seen.client !== client)) continue;
+      if (wanted === undefined || isAbout(seen, wanted)) found.push(seen);
+    }
+    return this.#scrubbed(found);
+  }
+
+  message(queueId: string): SeenMessageInFull | undefined {
+    const record = this.#messages.get(queueId);
+    if (record === undefined) return undefined;
+    return this.#scrubbed({ ...describe(queueId, record), steps: record.steps.map(describeStep), dropped: record.dropped });
+  }
+
+  callers(): readonly Caller[] {
+    return this.#scrubbed([...this.#callers.values()].toReversed().map(describeCaller));
+  }
+
+  rates(window: RateWindow): readonly Rate[] {
+    return this.#rates.read(window, this.#options.clock.now());
+  }
+
+  changed(known: number, signal: AbortSignal): Promise<number> {
+    if (this.#count > known || signal.aborted || this.#isClosed) return Promise.resolve(this.#count);
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve(this.#count);
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener('abort', wake);
+    });
+  }
+
+  /** Nobody waits any more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const wake of this.#waiting) wake();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Texts with secrets in them are cut out of the document as a whole, as the log does with a line. */
+  #scrubbed<Document>(document: Document): Document {
+    return JSON.parse(this.#options.scrubber.scrub(JSON.stringify(document))) as Document;
+  }
+
+  #hearOfMessage(level: string, fields: LogFields, message: string): boolean {
+    const { queueId, event } = fields;
+    if (queueId === undefined) return false;
+    const rate = RATES[event];
+    const now = this.#options.clock.now();
+    if (rate !== undefined) this.#rates.add(rate, now);
+    const record = this.#messages.get(queueId) ?? { outcome: 'accepted', steps: [], dropped: 0 };
+    record.outcome = OUTCOMES[event] ?? record.outcome;
+    record.steps.push({ at: now, level, fields: bounded(fields), message: message.slice(0, LONGEST_TEXT) });
+    if (record.steps.length > MOST_STEPS) {
+      record.steps.splice(FIRST_STEPS, 1);
+      record.dropped += 1;
+    }
+    toEnd(this.#messages, queueId, record, MOST_MESSAGES);
+    return true;
+  }
+
+  #hearOfCaller(level: string, fields: LogFields): boolean {
+    const { listener, peer, client, event, problem, tls, mechanism, reply = '' } = fields;
+    if (listener === undefined || peer === undefined) return false;
+    const now = this.#options.clock.now();
+    const key = `${peer} ${client ?? ''}`;
+    const record = this.#callers.get(key) ?? newCaller(peer, client, now);
+    record.lastAt = now;
+    if (event === 'session-ended') record.sessions += 1;
+    if (event === 'message-answered' && reply.startsWith('2')) record.messages += 1;
+    if (tls !== undefined) record.tls = tls;
+    if (mechanism !== undefined) record.mechanism = mechanism;
+    if (problem !== undefined && level !== 'debug') {
+      record.refusals += 1;
+      record.refusal = { at: now, problem };
+    }
+    toEnd(this.#callers, key, record, MOST_CALLERS);
+    return true;
+  }
+}
+
+const newCaller = (peer: string, client: string | undefined, now: EpochMs): CallerRecord => ({
+  peer,
+  client,
+  firstAt: now,
+  lastAt: now,
+  sessions: 0,
+  messages: 0,
+  refusals: 0,
+  tls: undefined,
+  mechanism: undefined,
+  refusal: undefined,
+});
+
+function toEnd<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= most) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}
+
+/** A reply of an upstream may have a megabyte, an envelope a thousand recipients. */
+function bounded(fields: LogFields): LogFields {
+  const { reply, forwardPaths, error: _, ...rest } = fields;
+  return {
+    ...rest,
+    ...(reply === undefined ? {} : { reply: reply.slice(0, LONGEST_TEXT) }),
+    ...(forwardPaths === undefined ? {} : { forwardPaths: forwardPaths.slice(0, MOST_RECIPIENTS) }),
+  };
+}
+
+function describe(queueId: string, { outcome, steps }: MessageRecord): SeenMessage {
+  const latest = <Name extends keyof LogFields>(name: Name): LogFields[Name] | undefined =>
+    steps.findLast(({ fields }) => fields[name] !== undefined)?.fields[name];
+  const [first] = steps;
+  const last = steps.at(-1);
+  const forwardPaths = new Set(steps.flatMap(({ fields }) => fields.forwardPaths ?? []));
+  const problem = outcome === 'relayed' || outcome === 'accepted' ? undefined : latest('problem');
+  return defined({
+    queueId,
+    outcome,
+    firstAt: moment(first?.at),
+    lastAt: moment(last?.at),
+    account: latest('account'),
+    client: latest('client'),
+    peer: latest('peer'),
+    reversePath: latest('reversePath'),
+    forwardPaths: [...forwardPaths].slice(0, MOST_RECIPIENTS),
+    messageId: latest('messageId'),
+    size: latest('size'),
+    reply: latest('reply'),
+    problem,
+  });
+}
+
+function describeStep({ at, level, fields, message }: Step): MessageStep {
+  const { event, forwardPaths, upstream, reply, attempt, durationMs, problem } = fields;
+  const duration = durationMs === undefined ? undefined : Math.round(durationMs);
+  return defined({ at: moment(at), level, event, message, forwardPaths, upstream, reply, attempt, durationMs: duration, problem });
+}
+
+function describeCaller({ firstAt, lastAt, refusal, ...rest }: CallerRecord): Caller {
+  const last = refusal === undefined ? undefined : { at: moment(refusal.at), problem: refusal.problem };
+  return defined({ ...rest, firstAt: moment(firstAt), lastAt: moment(lastAt), refusal: last });
+}
+
+function isAbout({ queueId, reversePath, forwardPaths, messageId, reply }: SeenMessage, wanted: string): boolean {
+  return [queueId, reversePath, ...forwardPaths, messageId, reply].some((text) => text?.toLowerCase().includes(wanted));
+}
+
+const moment = (at: EpochMs | undefined): string => new Date(at ?? 0).toISOString();
+
+/** Without the keys that have no value. */
+function defined<Shape extends object>(shape: { [Key in keyof Shape]: Shape[Key] | undefined }): Shape {
+  return Object.fromEntries(Object.entries(shape).filter(([, value]) => value !== undefined)) as Shape;
+}

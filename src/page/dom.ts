@@ -1,0 +1,61 @@
+/**
+ * Builds elements. Texts become text nodes and never markup, so a hostile string is a string wherever it is shown.
+ *
+ * @packageDocumentation
+ */
+
+/** What an element may contain. */
+export type Child = Node | string | number | undefined | false | readonly Child[];
+
+/** Attributes; a listener is named `onclick` and the like. */
+export type Attributes = Readonly<Record<string, string | number | boolean | undefined | ((event: Event) => void)>>;
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** An HTML element. */
+export function h<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[Name] {
+  const element = document.createElement(name);
+  fill(element, attributes, children);
+  return element;
+}
+
+/** An SVG element. */
+export function svg(name: string, attributes: Attributes = {}, ...children: readonly Child[]): SVGElement {
+  const element = document.createElementNS(SVG, name);
+  fill(element, attributes, children);
+  return element;
+}
+
+/** Put `children` in place of what is there. */
+export function replace(element: Element, ...children: readonly Child[]): void {
+  element.replaceChildren(...nodesOf(children));
+}
+
+function fill(element: Element, attributes: Attributes, children: readonly Child[]): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') element.addEventListener(name.replace(/^on/, ''), value);
+    else if (value === true) element.setAttribute(name, '');
+    else if (value !== undefined && value !== false) element.setAttribute(name, safe(name, String(value)));
+  }
+  element.append(...nodesOf(children));
+}
+
+/** An address leads to this page or to the web, and is never a script. */
+function safe(name: string, value: string): string {
+  if (name !== 'href' && name !== 'src') return value;
+  return /^(#|\/(?!\/)|https?:\/\/)/.test(value) ? value : '#';
+}
+
+function nodesOf(children: readonly Child[]): (Node | string)[] {
+  return children.flatMap((child) => {
+    if (child === undefined || child === false) return [];
+    if (isList(child)) return nodesOf(child);
+    return [child instanceof Node ? child : String(child)];
+  });
+}
+
+const isList = (child: Child): child is readonly Child[] => Array.isArray(child);

@@ -1,0 +1,84 @@
+/** Clients as configured, and who connects. */
+import type { Caller } from '../../core/ports/activity.ts';
+import type { ClientView } from '../../core/ports/relay-view.ts';
+import { h, replace } from '../dom.ts';
+import { ago } from '../format.ts';
+import { addresses, badge, problemNote, section, table } from '../parts.ts';
+import { drawn } from '../view.ts';
+import { WORDS } from '../words.ts';
+
+const W = WORDS.clients;
+const C = W.columns;
+
+export const clients = drawn(async ({ server, place }) => {
+  const [configured, callers] = await Promise.all([
+    server.get<{ items: ClientView[] }>('/api/v1/clients'),
+    server.get<{ items: Caller[] }>('/api/v1/callers'),
+  ]);
+  replace(
+    place,
+    h('h1', {}, W.title),
+    section(W.configured, clientTable(configured.items, callers.items)),
+    section(W.callers, h('p', { class: 'quiet' }, W.callersNote), callerTable(callers.items)),
+  );
+});
+
+function clientTable(items: readonly ClientView[], callers: readonly Caller[]): HTMLElement {
+  return table(
+    W.configured,
+    [
+      { title: C.client, label: C.client, cell: ({ name }) => h('strong', {}, name) },
+      { title: C.account, label: C.account, cell: ({ account }) => account },
+      {
+        title: C.proof,
+        label: C.proof,
+        cell: ({ username, networks }) =>
+          [username === undefined ? undefined : W.password(username), networks.length === 0 ? undefined : W.networks(networks.join(', '))]
+            .filter((proof) => proof !== undefined)
+            .join(W.either),
+      },
+      {
+        title: C.senders,
+        label: C.senders,
+        cell: ({ senders, onOtherSender }) => [
+          addresses(senders, 3),
+          onOtherSender === 'rewrite' && h('div', { class: 'quiet' }, W.rewrite),
+        ],
+      },
+      {
+        title: C.last,
+        label: C.last,
+        cell: ({ name }) => {
+          const last = callers.find(({ client, messages }) => client === name && messages > 0);
+          return last === undefined ? W.never : ago(last.lastAt);
+        },
+      },
+    ],
+    items,
+    WORDS.nothing,
+  );
+}
+
+function callerTable(items: readonly Caller[]): HTMLElement {
+  return table(
+    W.callers,
+    [
+      { title: C.peer, label: C.peer, cell: ({ peer }) => h('code', {}, peer) },
+      { title: C.client, label: C.client, cell: ({ client }) => client ?? badge('waiting', W.stranger) },
+      { title: C.last, label: C.last, cell: ({ lastAt }) => ago(lastAt) },
+      { title: C.counts, label: C.counts, cell: ({ messages, refusals }) => `${messages}, ${refusals}` },
+      {
+        title: C.security,
+        label: C.security,
+        cell: ({ tls, mechanism }) => [tls ?? W.clear, mechanism].filter((part) => part !== undefined).join(', '),
+      },
+      {
+        title: C.refusal,
+        label: C.refusal,
+        cell: ({ refusal }) => refusal !== undefined && [ago(refusal.at), problemNote(refusal.problem)],
+      },
+    ],
+    items,
+    WORDS.nothing,
+  );
+}

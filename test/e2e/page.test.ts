@@ -1,0 +1,188 @@
+/** The admin page in a real browser, over a whole relay. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Browser, Page } from 'playwright-core';
+import { fetch as undici } from 'undici';
+import { ask } from '../support/admin-stage.ts';
+import { accessibilityFindings, keepScreenshot, LOOKS, openPage, startBrowser } from '../support/browser.ts';
+import { freePort } from '../support/free-port.ts';
+import { type RelayOnSandbox, startRelayOnSandbox } from '../support/relay-on-sandbox.ts';
+import { submit } from '../support/submit.ts';
+
+const LOGIN = { user: 'erp', pass: 'local-pässword 1' };
+const PASSWORD = 'canary-admin-password-0123456789';
+const EVIL = '<img src=x onerror=alert(1)>';
+
+let browser: Browser | undefined;
+let relay: RelayOnSandbox | undefined;
+
+const started = await startBrowser();
+if (typeof started === 'string') process.stderr.write(`page.test.ts is left out: it needs Chromium; ${started}\n`);
+
+beforeAll(() => {
+  if (typeof started !== 'string') browser = started;
+});
+
+afterEach(async () => {
+  await Promise.all((browser?.contexts() ?? []).map((context) => context.close()));
+  await relay?.close();
+  relay = undefined;
+});
+
+afterAll(async () => {
+  await browser?.close();
+});
+
+interface Site {
+  readonly relay: RelayOnSandbox;
+  readonly url: string;
+}
+
+async function site(changes: Parameters<typeof startRelayOnSandbox>[0] = {}): Promise<Site> {
+  const port = await freePort();
+  relay = await startRelayOnSandbox({ mode: 'auto', ...changes, admin: { port, ...changes.admin } });
+  return { relay, url: `http://127.0.0.1:${port}/` };
+}
+
+const send = (port: number, options: Partial<Parameters<typeof submit>[0]> = {}) => submit({ port, login: LOGIN, ...options });
+
+async function go(page: Page, url: string, name: string): Promise<void> {
+  await page.goto(`${url}#/${name}`);
+  await page.locator('main h1').waitFor();
+}
+
+/** A message that nobody can take and that has nobody to be returned to. */
+async function leaveDeadLetter({ sandbox, port }: RelayOnSandbox, url: string): Promise<void> {
+  const refuse = (reply: string) => ({ stage: 'rcpt' as const, kind: 'reply' as const, reply, times: 1 });
+  sandbox.faults.submission.next = [refuse('450 4.2.1 later'), refuse('550 5.1.1 No such user')];
+  expect((await send(port, { from: '' })).code).toBe(250);
+  const api = async (path: string, body?: object): Promise<{ matching: number }> => {
+    const how = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    return (await (await undici(`${url}api/v1/queue${path}`, how)).json()) as { matching: number };
+  };
+  await api('/retry', { filter: { account: 'billing' } });
+  await expect.poll(async () => (await api('?code=DEAD_LETTER')).matching, { timeout: 20_000 }).toBe(1);
+}
+
+describe.runIf(typeof started !== 'string')('the admin page', () => {
+  it('has nothing but its own files, a strict policy and a small script', async () => {
+    const { url } = await site();
+    const response = await fetch(url);
+    const policy = response.headers.get('content-security-policy') ?? '';
+    for (const part of ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"]) {
+      expect(policy).toContain(part);
+    }
+    expect(policy).not.toMatch(/unsafe|https?:/);
+    const html = await response.text();
+    expect(html).not.toMatch(/https?:|<style|<script>/);
+    const script = await (await fetch(`${url}page.js`)).arrayBuffer();
+    expect(script.byteLength).toBeLessThan(150 * 1024);
+  });
+
+  it('shows a message that was relayed, without being asked again, and its path', async () => {
+    const {
+      relay: { port },
+      url,
+    } = await site();
+    const { page, complaints } = await openPage(browser!);
+    await go(page, url, 'overview');
+    await page.getByText('Everything is in order.').waitFor();
+    await page.getByText('live', { exact: true }).waitFor();
+    expect((await send(port)).code).toBe(250);
+    await page.getByText('someone@example.test').waitFor();
+    await page
+      .getByRole('link', { name: /ago|now/ })
+      .first()
+      .click();
+    await page.getByRole('heading', { name: 'Path through the relay' }).waitFor();
+    expect(await page.locator('main').innerText()).toMatch(/250 2\.0\.0 OK/);
+    expect(complaints).toEqual([]);
+  });
+
+  it('looks right and is accessible on each page, wide and narrow, light and dark', async () => {
+    const { relay: running, url } = await site();
+    await send(running.port);
+    await send(running.port, { from: 'stranger@example.test' });
+    await leaveDeadLetter(running, url);
+    for (const look of LOOKS) {
+      const { page, complaints } = await openPage(browser!, look);
+      for (const name of ['overview', 'messages', 'queue', 'accounts', 'clients', 'trace']) {
+        await go(page, url, name);
+        const where = `${name}-${look.width}-${look.colorScheme}`;
+        await keepScreenshot(page, where);
+        expect(await accessibilityFindings(page), where).toEqual([]);
+        const width = await page.evaluate<number>('document.documentElement.scrollWidth');
+        expect(width, where).toBeLessThanOrEqual(look.width);
+      }
+      expect(complaints).toEqual([]);
+      await page.close();
+    }
+  });
+
+  it('shows hostile strings as what they are', async () => {
+    const { relay: running, url } = await site();
+    running.sandbox.faults.submission.next = [{ stage: 'rcpt', kind: 'reply', reply: `550 5.1.1 ${EVIL}`, address: '*', times: 1 }];
+    expect((await send(running.port)).code).toBe(550);
+    const { page, complaints } = await openPage(browser!);
+    page.on('dialog', () => complaints.push('a dialog opened'));
+    for (const name of [
+      'overview',
+      'messages',
+      'clients',
+      `messages?text=${encodeURIComponent('<b>x</b>')}`,
+      'queue/<img src=x onerror=alert(1)>',
+    ]) {
+      await page.goto(`${url}#/${name}`);
+      await page.locator('main').waitFor();
+    }
+    await go(page, url, 'messages');
+    await expect.poll(() => page.locator('main').innerText()).toContain(EVIL);
+    expect(await page.locator('main img').count()).toBe(0);
+    expect(complaints.filter((complaint) => !complaint.includes('status of 4'))).toEqual([]);
+  });
+
+  it('asks for the password where there is one, says what is wrong, and signs out', async () => {
+    const { url } = await site({ admin: { password: PASSWORD } });
+    const { page } = await openPage(browser!);
+    await page.goto(url);
+    await page.getByLabel('Admin password').fill('wrong');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('the password is wrong').waitFor();
+    await page.getByLabel('Admin password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'Overview' }).waitFor();
+    expect(await page.content()).not.toContain(PASSWORD);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Admin password').waitFor();
+  });
+
+  it('tries dead letters again in bulk, and drops only what was confirmed', async () => {
+    const { relay: running, url } = await site();
+    await leaveDeadLetter(running, url);
+    const { page } = await openPage(browser!);
+    await go(page, url, 'queue');
+    await page
+      .getByRole('checkbox', { name: /Select message/ })
+      .first()
+      .waitFor();
+    await page.getByText('DEAD_LETTER').waitFor();
+    await page.getByRole('checkbox', { name: 'Select all shown' }).check();
+    await page.getByRole('button', { name: 'Drop' }).click();
+    await page.getByRole('button', { name: 'Keep' }).click();
+    await page.getByText('1 selected').waitFor();
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.getByText('1 message changed.').waitFor();
+    await page.getByText('No message waits.').waitFor();
+    expect(running.sandbox.messages.list().length).toBe(1);
+  });
+
+  it('is reached by a link from elsewhere, and cannot be framed or asked from elsewhere', async () => {
+    const { url } = await site();
+    const navigation = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+    const port = Number(new URL(url).port);
+    const get = async (path: string, headers: Record<string, string>) => (await ask({ port }, 'GET', `/${path}`, headers)).status;
+    expect(await get('', { ...navigation, 'sec-fetch-dest': 'document' })).toBe(200);
+    expect(await get('', { ...navigation, 'sec-fetch-dest': 'iframe' })).toBe(403);
+    expect(await get('page.js', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' })).toBe(403);
+    expect(await get('api/v1/status', { ...navigation, 'sec-fetch-dest': 'document' })).toBe(403);
+  });
+});

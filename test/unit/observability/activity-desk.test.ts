@@ -1,0 +1,166 @@
+/** What is remembered of messages and callers: enough, not too much, and never a secret. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type DurationMs, hours, minutes } from '../../../src/core/clock.ts';
+import type { QueueId } from '../../../src/core/ids.ts';
+import type { LogFields } from '../../../src/core/ports/log.ts';
+import { problem } from '../../../src/core/problem.ts';
+import { ActivityDesk } from '../../../src/observability/activity-desk.ts';
+import { Scrubber } from '../../../src/observability/scrubber.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+let clock: FakeClock;
+let scrubber: Scrubber;
+let desk: ActivityDesk;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  scrubber = new Scrubber();
+  desk = new ActivityDesk({ clock, scrubber });
+});
+
+const id = (number: number): QueueId => `Q${String(number).padStart(15, '0')}` as QueueId;
+const say = (event: string, fields: Partial<LogFields> = {}): void => desk.observe('info', { event, ...fields }, event);
+const ids = (...filter: Parameters<ActivityDesk['messages']>): string[] => desk.messages(...filter).map(({ queueId }) => queueId);
+
+describe('messages', () => {
+  it('are listed with what was said of them, the one heard of last first', () => {
+    say('message-queued', { queueId: id(1), account: 'billing', client: 'erp', reversePath: 'a@x.test', forwardPaths: ['b@y.test'] });
+    say('message-relayed', { queueId: id(2), reply: '250 OK' });
+    say('message-relayed', { queueId: id(1), forwardPaths: ['c@y.test'], reply: '250 2.0.0 OK' });
+    expect(ids({}, 10)).toEqual([id(1), id(2)]);
+    expect(desk.messages({}, 1)[0]).toMatchObject({
+      outcome: 'relayed',
+      account: 'billing',
+      client: 'erp',
+      reversePath: 'a@x.test',
+      forwardPaths: ['b@y.test', 'c@y.test'],
+      reply: '250 2.0.0 OK',
+    });
+  });
+
+  it.each([
+    [{ text: 'B@Y' }, [1]],
+    [{ text: id(2).toLowerCase() }, [2]],
+    [{ outcome: 'refused' as const }, [2]],
+    [{ account: 'billing' }, [1]],
+    [{ client: 'erp', text: 'nothing' }, []],
+    [{}, [2, 1]],
+  ])('are found by %o', (filter, found) => {
+    say('message-relayed', { queueId: id(1), account: 'billing', client: 'erp', forwardPaths: ['b@y.test'] });
+    say('message-refused', { queueId: id(2), account: 'sales', client: 'crm' });
+    expect(ids(filter, 10)).toEqual(found.map(id));
+  });
+
+  it('have a problem only while they are not relayed', () => {
+    say('message-deferred', { queueId: id(1), problem: problem('UPSTREAM_DEFERRED', 'later') });
+    expect(desk.messages({}, 1)[0]?.problem?.cause).toBe('later');
+    say('message-relayed', { queueId: id(1) });
+    expect(desk.messages({}, 1)[0]?.problem).toBeUndefined();
+    expect(desk.message(id(1))?.steps.map(({ problem: what }) => what?.code)).toEqual(['UPSTREAM_DEFERRED', undefined]);
+  });
+
+  it('are kept up to a number, each with its first and last steps', () => {
+    for (let number = 0; number < 2_001; number += 1) say('message-queued', { queueId: id(number) });
+    expect(desk.message(id(0))).toBeUndefined();
+    expect(ids({}, 3_000)).toHaveLength(2_000);
+    for (let attempt = 1; attempt <= 100; attempt += 1) say('message-deferred', { queueId: id(1), attempt });
+    const seen = desk.message(id(1));
+    expect(seen?.steps).toHaveLength(30);
+    expect(seen?.dropped).toBe(71);
+    expect([seen?.steps[0]?.event, seen?.steps.at(-1)?.attempt]).toEqual(['message-queued', 100]);
+  });
+
+  it('cut a reply without end, and show no secret, whenever it was learned of', () => {
+    say('message-refused', { queueId: id(1), reply: `550 canary-secret-1 ${'x'.repeat(1_000_000)}` });
+    scrubber.add('canary-secret-1');
+    const text = JSON.stringify([desk.message(id(1)), desk.messages({}, 1)]);
+    expect(text).not.toContain('canary-secret-1');
+    expect(text.length).toBeLessThan(5_000);
+  });
+});
+
+describe('callers', () => {
+  it('are told apart by client and address, and counted', () => {
+    const session = { listener: '127.0.0.1:2525', peer: '10.0.0.7' };
+    say('login-refused', { ...session, problem: problem('CLIENT_UNKNOWN', 'no such user') });
+    say('message-answered', { ...session, client: 'erp', reply: '250 2.0.0 OK', tls: 'TLSv1.3 X', mechanism: 'PLAIN' });
+    say('message-answered', { ...session, client: 'erp', reply: '550 5.1.1 no' });
+    say('session-ended', { ...session, client: 'erp' });
+    const [erp, stranger] = desk.callers();
+    expect(erp).toMatchObject({
+      peer: '10.0.0.7',
+      client: 'erp',
+      sessions: 1,
+      messages: 1,
+      refusals: 0,
+      tls: 'TLSv1.3 X',
+      mechanism: 'PLAIN',
+    });
+    expect(stranger).toMatchObject({ peer: '10.0.0.7', messages: 0, refusals: 1, refusal: { problem: { code: 'CLIENT_UNKNOWN' } } });
+    expect(stranger).not.toHaveProperty('client');
+  });
+
+  it('are kept up to a number', () => {
+    for (let number = 0; number < 600; number += 1) say('session-ended', { listener: 'l', peer: `10.0.${number >> 8}.${number & 255}` });
+    expect(desk.callers()).toHaveLength(500);
+    expect(desk.callers()[0]?.peer).toBe('10.0.2.87');
+  });
+});
+
+describe('rates', () => {
+  it('have a span for each minute or hour, oldest first, without gaps', async () => {
+    say('message-relayed', { queueId: id(1) });
+    await clock.advance(minutes(2));
+    say('message-refused', { queueId: id(2) });
+    say('message-queued', { queueId: id(3) });
+    const hour = desk.rates('1h');
+    expect(hour).toHaveLength(60);
+    expect(hour.slice(-3).map(({ relayed, queued, failed }) => [relayed, queued, failed])).toEqual([
+      [1, 0, 0],
+      [0, 0, 0],
+      [0, 1, 1],
+    ]);
+    expect([desk.rates('24h').length, desk.rates('7d').length]).toEqual([24, 168]);
+    await clock.advance(hours(3));
+    const total = (window: '1h' | '24h'): number =>
+      desk.rates(window).reduce((sum, rate) => sum + rate.relayed + rate.queued + rate.failed, 0);
+    expect([total('1h'), total('24h')]).toEqual([0, 3]);
+  });
+
+  it('count into the newest span when the wall clock is set back', () => {
+    say('message-relayed', { queueId: id(1) });
+    clock.jump((0 - hours(5)) as DurationMs);
+    say('message-relayed', { queueId: id(2) });
+    expect(desk.rates('1h').at(-1)?.relayed).toBe(2);
+  });
+});
+
+describe('changes', () => {
+  it('wake whoever waits, and are told at once to whoever comes late', async () => {
+    const signal = new AbortController().signal;
+    const first = desk.changed(0, signal);
+    say('message-relayed', { queueId: id(1) });
+    expect(await first).toBe(1);
+    expect(await desk.changed(0, signal)).toBe(1);
+  });
+
+  it('keep nobody waiting who leaves, nor when the relay stops', async () => {
+    const leaving = new AbortController();
+    const gone = desk.changed(0, leaving.signal);
+    leaving.abort();
+    expect(await gone).toBe(0);
+    const waiting = desk.changed(0, new AbortController().signal);
+    desk.close();
+    expect(await waiting).toBe(0);
+    expect(desk.isClosed).toBe(true);
+  });
+
+  it('are nothing that nobody sees', async () => {
+    say('upstream-signed-in', { account: 'billing' });
+    desk.observe('trace', { event: 'smtp', queueId: id(1) }, 'C: MAIL');
+    const leaving = new AbortController();
+    leaving.abort();
+    expect(await desk.changed(0, leaving.signal)).toBe(0);
+    expect(desk.messages({}, 1)).toEqual([]);
+  });
+});

@@ -2,6 +2,7 @@
 import { Doorkeeper } from '../src/admin/doorkeeper.ts';
 import { describeApi } from '../src/admin/openapi.ts';
 import { sessionRoutes } from '../src/admin/session-routes.ts';
+import { setupRoutes } from '../src/admin/setup-routes.ts';
 import { apiRoutes } from '../src/app/doors.ts';
 import { createLog } from '../src/observability/log.ts';
 import { Scrubber } from '../src/observability/scrubber.ts';
@@ -14,5 +15,5 @@ const unused = {} as never;
 export function renderApiDescription(): string {
   const log = createLog({ level: 'error', format: 'json' }, new Scrubber(), { write: () => undefined });
   const doorkeeper = new Doorkeeper({ secret: undefined, hostnames: [], isTls: false, clock: systemClock, log });
-  return `${JSON.stringify(describeApi([...apiRoutes(unused), ...sessionRoutes(doorkeeper)], 'v1'), undefined, 2)}\n`;
+  return `${JSON.stringify(describeApi([...apiRoutes(unused), ...sessionRoutes(doorkeeper), ...setupRoutes(unused)], 'v1'), undefined, 2)}\n`;
 }

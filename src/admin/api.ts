@@ -60,6 +60,7 @@ const STATUS: Readonly<Partial<Record<ProblemCode, number>>> = {
   API_UNAUTHORIZED: 401,
   API_FORBIDDEN: 403,
   SPOOL_ENTRY_UNKNOWN: 404,
+  CONFIG_NOT_WRITTEN: 409,
   SPOOL_FULL: 507,
 };
 

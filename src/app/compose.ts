@@ -10,6 +10,7 @@ import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type DurationMs, seconds } from '../core/clock.ts';
 import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
+import type { Setup } from '../core/ports/setup.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
 import { Mailboxes } from '../mailbox/mailboxes.ts';
@@ -59,7 +60,10 @@ export interface Users {
 }
 
 /** What a relay is made of besides the configuration. */
-export interface RelayParts extends Observation, Users {}
+export interface RelayParts extends Observation, Users {
+  /** Absent: it cannot be set up while it runs. */
+  readonly setup?: Setup;
+}
 
 /** The configuration in use. Rooms that ask at each use hold this; the others are told of a change. */
 interface InUse {
@@ -107,7 +111,7 @@ export class Relay implements Service {
   }
 
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
-  static async compose(config: Config, { scrubber, accounts, clients, ...parts }: RelayParts): Promise<Relay> {
+  static async compose(config: Config, { scrubber, accounts, clients, setup, ...parts }: RelayParts): Promise<Relay> {
     const inUse: InUse = { config, users: { accounts, clients } };
     const names = (): ConfiguredNames => namesOf(inUse);
     const { log, metrics, traces, activity } = openTelemetry(parts.log, scrubber, names);
@@ -165,7 +169,16 @@ export class Relay implements Service {
     };
     for (const source of gaugeSources(gauged)) metrics.attach(source);
     const view = new RunningRelayView(gauged, config.source);
-    const doors = new Doors(config, { spool, calendar: delivery, view, metrics, traces, activity, log });
+    const doors = new Doors(config, {
+      spool,
+      calendar: delivery,
+      view,
+      metrics,
+      traces,
+      activity,
+      log,
+      ...(setup === undefined ? {} : { setup }),
+    });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, scrubber, inUse };
     return new Relay({

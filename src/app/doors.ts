@@ -13,6 +13,7 @@ import { queueRoutes } from '../admin/queue-routes.ts';
 import { pageRoutes } from '../admin/page-routes.ts';
 import { healthRoutes, metricsRoute, relayRoutes } from '../admin/relay-routes.ts';
 import { sessionRoutes } from '../admin/session-routes.ts';
+import { setupRoutes } from '../admin/setup-routes.ts';
 import { SpoolQueue } from '../admin/spool-queue.ts';
 import { traceRoutes } from '../admin/trace-routes.ts';
 import type { Config } from '../config/config.ts';
@@ -22,6 +23,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
+import type { Setup } from '../core/ports/setup.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import type { Traces } from '../core/ports/traces.ts';
 import { VERSION } from '../core/version.ts';
@@ -37,6 +39,7 @@ export interface DoorParts {
   readonly view: RelayView;
   readonly traces: Traces;
   readonly activity: Activity;
+  readonly setup?: Setup;
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   readonly log: Log;
 }
@@ -62,7 +65,7 @@ export class Doors {
   #control: ControlServer | undefined;
 
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
-  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, calendar, view, traces, activity, metrics, log }: DoorParts) {
+  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, calendar, view, traces, activity, setup, metrics, log }: DoorParts) {
     const { admin: settings } = config;
     const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces, activity });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
@@ -72,8 +75,8 @@ export class Doors {
     if (settings === undefined) return;
     const { secret, hostnames, tls } = settings;
     const door = new Doorkeeper({ secret, hostnames, isTls: tls !== 'off', clock: systemClock, log });
-    const session = sessionRoutes(door);
-    const routes = [...pageRoutes(readPage()), ...common, ...session, descriptionRoute([...operations, ...session], VERSION)];
+    const own = [...sessionRoutes(door), ...(setup === undefined ? [] : setupRoutes(setup))];
+    const routes = [...pageRoutes(readPage()), ...common, ...own, descriptionRoute([...operations, ...own], VERSION)];
     this.#admin = new AdminServer({ settings, routes, door, clock: systemClock, log });
   }
 

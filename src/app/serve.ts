@@ -5,19 +5,22 @@
  */
 import { type Config, type ConfigNotice, describeFinding, type LoadResult } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
+import type { Setup } from '../core/ports/setup.ts';
 import type { Log } from '../core/ports/log.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { composeObservation, type Observation, Relay } from './compose.ts';
 import { runUntilStopped, type Service } from './lifecycle.ts';
 import { Reloader } from './reload.ts';
+import { SetupDesk } from './setup-desk.ts';
 import type { SandboxAccount } from './sandbox-account.ts';
 
 /** How the configuration came to be, and how it is read again. */
 export interface ServeOptions {
   readonly config: Config;
   readonly notices: readonly ConfigNotice[];
-  readonly load: () => Promise<LoadResult>;
+  /** @param text - In place of what is in the file. */
+  readonly load: (text?: string) => Promise<LoadResult>;
 }
 
 /** `failed`: it could not start, or crashed; the log says why. */
@@ -28,12 +31,15 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
   const told = notices.filter(({ topic }) => topic !== 'no-refresh-token');
   for (const notice of told) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
   try {
-    const serving = await Serving.start(config, observation);
+    let reloader: Reloader | undefined;
+    const reload = async (): Promise<void> => reloader?.reload();
+    const setup = new SetupDesk({ load, reload, clock: systemClock, scrubber: observation.scrubber });
+    const serving = await Serving.start(config, observation, setup);
     const apply = (changed: Config): Promise<readonly ProblemError[]> => serving.apply(changed);
-    const reloader = new Reloader({ config, load, apply, clock: systemClock, log });
+    reloader = new Reloader({ config, load: () => load(), apply, clock: systemClock, log });
     log.info({ event: 'ready' }, 'ready');
     await reloader.start();
-    const service = new Reloading(serving, reloader);
+    const service = new Reloading(serving, reloader, setup);
     return (await runUntilStopped(service, log)) === 0 ? 'stopped' : 'failed';
   } catch (error) {
     reportFailedStart(error, log);
@@ -45,8 +51,10 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
 class Reloading implements Service {
   readonly #serving: Serving;
   readonly #reloader: Reloader;
+  readonly #setup: SetupDesk;
 
-  constructor(serving: Serving, reloader: Reloader) {
+  constructor(serving: Serving, reloader: Reloader, setup: SetupDesk) {
+    this.#setup = setup;
     this.#serving = serving;
     this.#reloader = reloader;
   }
@@ -56,6 +64,7 @@ class Reloading implements Service {
   }
 
   async stop(grace: DurationMs): Promise<void> {
+    this.#setup.close();
     await this.#reloader.close();
     await this.#serving.stop(grace);
   }
@@ -74,10 +83,10 @@ class Serving implements Service {
   }
 
   /** @throws ProblemError `SANDBOX_FAILED`, or as {@link Relay}. */
-  static async start(config: Config, observation: Observation): Promise<Serving> {
+  static async start(config: Config, observation: Observation, setup: Setup): Promise<Serving> {
     const sandbox = config.accounts.length === 0 ? await openSandbox(config, observation) : undefined;
     try {
-      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation });
+      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, setup });
       await relay.start();
       if (sandbox !== undefined) process.stdout.write(sandbox.invitation);
       return new Serving(relay, observation, sandbox);

@@ -7,6 +7,7 @@
  */
 import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { systemRandom } from '../platform/system-random.ts';
@@ -39,15 +40,24 @@ export interface SignInAudience {
   device(prompt: DevicePrompt): void;
 }
 
-/** @throws ProblemError. Nothing is stored then. */
-export async function signIn(config: Config, account: Account, choice: SignInChoice, audience: SignInAudience): Promise<SignedIn> {
+/**
+ * @param clock - For how long the person is waited for.
+ * @throws ProblemError. Nothing is stored then.
+ */
+export async function signIn(
+  config: Config,
+  account: Account,
+  choice: SignInChoice,
+  audience: SignInAudience,
+  clock: Clock = systemClock,
+): Promise<SignedIn> {
   const person = signInAccount(account);
   await refuseForeignState(config.state.dir);
   const scrubber = new Scrubber();
   const { store, manager } = await openTokens(config, [account], scrubber);
   const http = new TokenHttp({ clock: systemClock });
   try {
-    return await run(person, choice, audience, { http, store, clock: systemClock, random: systemRandom, redactor: scrubber });
+    return await run(person, choice, audience, { http, store, clock, random: systemRandom, redactor: scrubber });
   } finally {
     await Promise.all([http.close(), manager.close()]);
   }

@@ -18,9 +18,13 @@ export async function loadForCommand({ configFile, isJson }: Invocation): Promis
   return { exitCode: EXIT.badConfig };
 }
 
-/** @param file - Undefined: as the environment says, or the usual place. */
-export function readConfig(file: string | undefined): Promise<LoadResult> {
-  return loadConfig({ ...(file === undefined ? {} : { file }), env: process.env, cwd: process.cwd() });
+/**
+ * @param file - Undefined: as the environment says, or the usual place.
+ * @param text - In place of what is in the file.
+ */
+export function readConfig(file: string | undefined, text?: string): Promise<LoadResult> {
+  const given = { ...(file === undefined ? {} : { file }), ...(text === undefined ? {} : { text }) };
+  return loadConfig({ ...given, env: process.env, cwd: process.cwd() });
 }
 
 /** One JSON document on standard output. */

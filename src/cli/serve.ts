@@ -13,7 +13,7 @@ export const serve: Command = {
     if ('exitCode' in loaded) return loaded.exitCode;
     const { config, notices } = loaded;
     // From where it came: should the file go missing, that is no reason to look elsewhere.
-    const load = () => readConfig(config.source === 'environment' ? undefined : config.source);
+    const load = (text?: string) => readConfig(config.source === 'environment' ? undefined : config.source, text);
     return (await runService({ config, notices, load })) === 'stopped' ? EXIT.ok : EXIT.problem;
   },
 };

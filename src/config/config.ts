@@ -62,6 +62,8 @@ export interface Config {
   /** Empty: `postern serve` starts the sandbox, and clients without an account use the account named {@link SANDBOX_ACCOUNT}. */
   readonly accounts: readonly Account[];
   readonly clients: readonly Client[];
+  /** Names that an account may give as its provider. */
+  readonly providers: readonly string[];
   readonly delivery: DeliverySettings;
   readonly alerts: readonly AlertSettings[];
   readonly log: LogOptions;

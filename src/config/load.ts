@@ -14,7 +14,7 @@ import { isShorthand, readShorthand } from './environment.ts';
 import { ConfigFiles } from './files.ts';
 import { Findings } from './findings.ts';
 import { checkNotYet } from './not-yet.ts';
-import { EXCHANGE_LIMITS } from './presets.ts';
+import { EXCHANGE_LIMITS, PRESETS } from './presets.ts';
 import { type Resolved, resolveReferences } from './references.ts';
 import { buildAdmin } from './resolve-admin.ts';
 import { buildAlerts } from './resolve-alerts.ts';
@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative paths given on the command line and in the environment start from. */
   readonly cwd: string;
+  /** In place of what is in the file: to see whether it would do. */
+  readonly text?: string;
   /** Certificates that have ended, or soon will, are pointed out. Default: the present. */
   readonly now?: EpochMs;
 }
@@ -70,7 +72,8 @@ async function loadShorthand(options: LoadOptions, findings: Findings): Promise<
 
 async function loadFile(file: string, options: LoadOptions, findings: Findings): Promise<LoadResult> {
   const files = new ConfigFiles(dirname(file), findings);
-  const text = await files.read(file, [], { isSecret: false });
+  const inFile = await files.read(file, [], { isSecret: false });
+  const text = options.text ?? inFile;
   // Loaded only here: the shorthand needs no YAML.
   const source = text === undefined ? undefined : (await import('./yaml-source.ts')).parseYaml(text, findings);
   if (source === undefined) return { ok: false, source: file, problems: findings.problems, files: [...files.paths] };
@@ -109,6 +112,7 @@ async function assemble(
     state,
     accounts,
     clients,
+    providers: [...new Set([...sections.providers.keys(), ...PRESETS.keys()])],
     delivery,
     alerts,
     log,

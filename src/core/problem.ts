@@ -314,6 +314,12 @@ export const PROBLEMS = {
     remedy:
       'Correct what is named and save the file: it is read again at once. postern check lists every problem. Do not restart before that.',
   },
+  CONFIG_NOT_WRITTEN: {
+    summary: 'What somebody set up on the admin page could not be written into the configuration.',
+    heals: 'after-repair',
+    remedy:
+      'Make the file and its folder writable for the user that Postern runs as, or put the lines that the page shows into the file by hand: they are taken over at once.',
+  },
   CONFIG_NEEDS_RESTART: {
     summary: 'The configuration has changed in a way that a running relay does not take over.',
     heals: 'after-repair',

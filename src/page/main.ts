@@ -13,10 +13,11 @@ import { clients } from './views/clients.ts';
 import { messages } from './views/messages.ts';
 import { overview } from './views/overview.ts';
 import { queue } from './views/queue.ts';
+import { setup } from './views/setup.ts';
 import { trace } from './views/trace.ts';
 import { WORDS } from './words.ts';
 
-const VIEWS = { overview, messages, queue, accounts, clients, trace } as const satisfies Record<string, View>;
+const VIEWS = { overview, messages, queue, accounts, clients, trace, setup } as const satisfies Record<string, View>;
 
 type Name = keyof typeof VIEWS;
 

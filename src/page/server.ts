@@ -62,25 +62,40 @@ export class Server {
     return this.#ask<Document>('DELETE', path);
   }
 
+  /** A POST whose answer comes line by line, each a JSON document. @throws Refusal */
+  async *lines<Document>(path: string): AsyncGenerator<Document, void, undefined> {
+    const response = await this.#send('POST', path, {});
+    if (!response.ok) throw new Refusal((await response.json()) as ProblemDocument);
+    let text = '';
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const lines = (text + chunk).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) yield JSON.parse(line) as Document;
+    }
+  }
+
   #note(session: Session): Session {
     this.#token = session.csrfToken;
     return session;
   }
 
   async #ask<Document>(method: string, path: string, body?: unknown): Promise<Document> {
+    const response = await this.#send(method, path, body);
+    const document: unknown = await response.json();
+    if (!response.ok) throw new Refusal(document as ProblemDocument);
+    return document as Document;
+  }
+
+  async #send(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(this.#token === undefined ? {} : { 'x-csrf-token': this.#token }),
     };
-    let response: Response;
     try {
-      response = await fetch(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+      return await fetch(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
     } catch {
       throw new Refusal(UNREACHABLE);
     }
-    const document: unknown = await response.json();
-    if (!response.ok) throw new Refusal(document as ProblemDocument);
-    return document as Document;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Clients as configured, and who connects. */
 import type { Caller } from '../../core/ports/activity.ts';
-import type { ClientView } from '../../core/ports/relay-view.ts';
-import { h, replace } from '../dom.ts';
+import type { AccountView, ClientView } from '../../core/ports/relay-view.ts';
+import { type Child, h, replace } from '../dom.ts';
 import { ago } from '../format.ts';
 import { addresses, badge, problemNote, section, table } from '../parts.ts';
 import { drawn } from '../view.ts';
@@ -11,15 +11,16 @@ const W = WORDS.clients;
 const C = W.columns;
 
 export const clients = drawn(async ({ server, place }) => {
-  const [configured, callers] = await Promise.all([
+  const [configured, callers, accounts] = await Promise.all([
     server.get<{ items: ClientView[] }>('/api/v1/clients'),
     server.get<{ items: Caller[] }>('/api/v1/callers'),
+    server.get<{ items: AccountView[] }>('/api/v1/accounts'),
   ]);
   replace(
     place,
     h('h1', {}, W.title),
     section(W.configured, clientTable(configured.items, callers.items)),
-    section(W.callers, h('p', { class: 'quiet' }, W.callersNote), callerTable(callers.items)),
+    section(W.callers, h('p', { class: 'quiet' }, W.callersNote), callerTable(callers.items, accounts.items[0]?.name)),
   );
 });
 
@@ -59,7 +60,8 @@ function clientTable(items: readonly ClientView[], callers: readonly Caller[]): 
   );
 }
 
-function callerTable(items: readonly Caller[]): HTMLElement {
+/** @param account - That a stranger may become a client of. */
+function callerTable(items: readonly Caller[], account: string | undefined): HTMLElement {
   return table(
     W.callers,
     [
@@ -75,10 +77,21 @@ function callerTable(items: readonly Caller[]): HTMLElement {
       {
         title: C.refusal,
         label: C.refusal,
-        cell: ({ refusal }) => refusal !== undefined && [ago(refusal.at), problemNote(refusal.problem)],
+        cell: (caller) => refusalOf(caller, account),
       },
     ],
     items,
     WORDS.nothing,
   );
+}
+
+function refusalOf({ peer, client, refusal }: Caller, account: string | undefined): Child {
+  if (refusal === undefined) return undefined;
+  const isStranger = (client === undefined || refusal.problem.code === 'CLIENT_UNKNOWN') && account !== undefined;
+  const target = isStranger ? `#/setup/${encodeURIComponent(account)}?network=${encodeURIComponent(peer)}` : undefined;
+  return [
+    ago(refusal.at),
+    problemNote(refusal.problem),
+    target !== undefined && h('a', { class: 'button', href: target }, WORDS.setup.accept),
+  ];
 }

@@ -14,6 +14,7 @@ import { messageTable } from './messages.ts';
 
 const W = WORDS.overview;
 const SOON_DAYS = 30;
+const SIGN_IN_AGAIN: ReadonlySet<string> = new Set(['TOKEN_MISSING', 'TOKEN_REAUTH_REQUIRED']);
 
 export const overview = drawn(async ({ server, place, query, filter }) => {
   const window = RATE_WINDOWS.find((one) => one === query.get('window')) ?? '1h';
@@ -95,7 +96,10 @@ function troubles(status: StatusView, accounts: readonly AccountView[]): Child[]
   const inTrouble = accounts.flatMap((account) => {
     const problem = account.problem ?? account.token?.problem;
     if (problem === undefined) return [];
-    return [[h('p', {}, h('a', { href: '#/accounts' }, account.name), ' ', stateBadge(account)), problemNote(problem)]];
+    const signIn =
+      SIGN_IN_AGAIN.has(problem.code) &&
+      h('p', {}, h('a', { class: 'button', href: `#/setup/${encodeURIComponent(account.name)}` }, WORDS.setup.reauthorise));
+    return [[h('p', {}, h('a', { href: '#/accounts' }, account.name), ' ', stateBadge(account)), problemNote(problem), signIn]];
   });
   const ending = accounts.flatMap(({ name, secrets }) =>
     secrets

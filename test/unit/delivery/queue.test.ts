@@ -281,16 +281,21 @@ describe('what cannot be delivered', () => {
     expect(lab.recipients).toEqual(['billing@postern.test']);
   });
 
-  it('may be let go by an operator without being delivered', async () => {
+  it.each([
+    ['and stays where it is refused again', refused, [{ hold: { code: 'DEAD_LETTER' } }]],
+    ['and goes where it is taken', undefined, []],
+  ])('is tried again when an operator says so, %s', async (_what, script, left) => {
     const lab = await openQueue({ options: { dsn: 'off' } });
+    const usual = lab.upstream.script;
     lab.upstream.script = refused;
     await lab.submitted({ to: ['gone@x.test'] });
     await lab.clock.advance(minutes(1));
     const [entry] = await lab.entries();
+    lab.upstream.script = script ?? usual;
     await lab.spool.retryNow(entry?.queueId ?? id('none'), START);
     await lab.clock.advance(minutes(1));
-    expect(lab.upstream.calls).toHaveLength(1);
-    expect(await lab.entries()).toMatchObject([{ hold: { code: 'DEAD_LETTER' } }]);
+    expect(lab.upstream.calls).toHaveLength(2);
+    expect(await lab.entries()).toMatchObject(left);
   });
 });
 

@@ -1,0 +1,105 @@
+/**
+ * Writes the configuration file for an operator: what it would be is checked as at the start, shown, and only then put in place of the old one, whole.
+ *
+ * @packageDocumentation
+ */
+import { chown, mkdir, readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Config, describeFinding, type LoadResult } from '../config/config.ts';
+import type { ConfigEdit } from '../core/ports/setup.ts';
+import { ProblemError, problem } from '../core/problem.ts';
+import { replaceFile } from '../platform/atomic-file.ts';
+
+/** What the writer needs. */
+export interface ConfigWriterOptions {
+  /** Read the configuration; with a text, as if that were in the file. */
+  readonly load: (text?: string) => Promise<LoadResult>;
+  /** Resolves once what is in the file is in use, or was rejected. */
+  readonly reload: () => Promise<void>;
+}
+
+/** An edit that is not made yet. */
+export interface PlannedEdit {
+  /** Where `section` has one more item; the section is loaded lazily with the YAML library. */
+  readonly section: 'accounts' | 'clients';
+  readonly item: Readonly<Record<string, unknown>>;
+  /** Where a value of the item is a file that does not exist yet: the item with what will be in it, for the check. */
+  readonly checked?: Readonly<Record<string, unknown>>;
+}
+
+export class ConfigWriter {
+  readonly #options: ConfigWriterOptions;
+
+  constructor(options: ConfigWriterOptions) {
+    this.#options = options;
+  }
+
+  /** The configuration as it is in the file. @throws ProblemError `API_REQUEST_INVALID` where it cannot be used. */
+  async current(): Promise<Config> {
+    const loaded = await this.#options.load();
+    if (loaded.ok) return loaded.config;
+    throw new ProblemError(
+      problem('API_REQUEST_INVALID', `${loaded.source} cannot be used: ${loaded.problems.map(describeFinding).join('; ')}`),
+    );
+  }
+
+  /**
+   * @param before - Is done once the edit is known to be valid, before it is made.
+   * @throws ProblemError `API_REQUEST_INVALID` with what is wrong, `CONFIG_NOT_WRITTEN`
+   */
+  async add({ section, item, checked = item }: PlannedEdit, isTrial: boolean, before?: () => Promise<void>): Promise<ConfigEdit> {
+    const { source } = await this.current();
+    if (source === 'environment') throw notWritten('the configuration comes from the environment, and not from a file');
+    const { addItem } = await import('../config/edit.ts');
+    const { diffLines } = await import('../config/line-diff.ts');
+    const file = await realpath(source);
+    const text = await readFile(file, 'utf8');
+    const [wanted, tried] = [addItem(text, section, item), addItem(text, section, checked)];
+    if (wanted === undefined || tried === undefined) {
+      throw notWritten(`${section} in ${source} is not written as a list with one line or more for each item`);
+    }
+    await this.#check(tried);
+    const diff = diffLines(text, wanted);
+    if (isTrial) return { file: source, isWritten: false, diff };
+    await before?.();
+    await this.#check(wanted);
+    await write(file, wanted);
+    await this.#options.reload();
+    return { file: source, isWritten: true, diff };
+  }
+
+  async #check(text: string): Promise<void> {
+    const loaded = await this.#options.load(text);
+    if (!loaded.ok)
+      throw new ProblemError(problem('API_REQUEST_INVALID', loaded.problems.map(({ message, path }) => `${path}: ${message}`).join('; ')));
+  }
+}
+
+/** A secret in a file of its own, readable for nobody else. @returns Its absolute path. @throws ProblemError `CONFIG_NOT_WRITTEN` */
+export async function writeSecret(stateDir: string, name: string, secret: string): Promise<void> {
+  const path = secretPath(stateDir, name);
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await replaceFile(path, Buffer.from(secret));
+  } catch (error) {
+    throw notWritten(`${path}: ${messageOf(error)}`, error);
+  }
+}
+
+export const secretPath = (stateDir: string, name: string): string => join(stateDir, 'secrets', name);
+
+/** With owner and permissions of the old one, where that is allowed. */
+async function write(file: string, text: string): Promise<void> {
+  try {
+    const { mode, uid, gid } = await stat(file);
+    await replaceFile(file, Buffer.from(text), { mode: mode & 0o777 });
+    if (process.getuid?.() === 0) await chown(file, uid, gid);
+  } catch (error) {
+    throw notWritten(`${file}: ${messageOf(error)}`, error);
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const notWritten = (cause: string, error?: unknown): ProblemError =>
+  new ProblemError(problem('CONFIG_NOT_WRITTEN', cause), { cause: error });

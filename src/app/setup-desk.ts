@@ -1,0 +1,160 @@
+/**
+ * Sets Postern up from inside: the commands `login`, `doctor` and `send-test`, and the editor of the configuration, for the admin page.
+ *
+ * Each works on the configuration as it is in the file, as the commands do; what a sign-in stores, the relay notices by itself.
+ *
+ * @packageDocumentation
+ */
+import { randomBytes } from 'node:crypto';
+import { ReadableStream } from 'node:stream/web';
+import { type Config, describeFinding, type LoadResult } from '../config/config.ts';
+import type { Account } from '../core/account.ts';
+import type {
+  AccountDraft,
+  ClientDraft,
+  ConfigEdit,
+  ExaminationStep,
+  NewClient,
+  Setup,
+  SignInView,
+  SignInWay,
+  TestMessage,
+} from '../core/ports/setup.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { ProblemError, problem } from '../core/problem.ts';
+import type { Scrubber } from '../observability/scrubber.ts';
+import { hashPassword } from '../platform/password.ts';
+import { ConfigWriter, type ConfigWriterOptions, secretPath, writeSecret } from './config-writer.ts';
+import { RunningSignIn } from './running-sign-in.ts';
+import { signIn } from './sign-in.ts';
+
+/** What the desk needs. */
+export interface SetupDeskOptions extends ConfigWriterOptions {
+  readonly scrubber: Scrubber;
+  readonly clock: Clock;
+}
+
+const MOST_SIGN_INS = 20;
+const PASSWORD_OCTETS = 18;
+
+export class SetupDesk implements Setup {
+  readonly #options: SetupDeskOptions;
+  readonly #writer: ConfigWriter;
+  /** By id, the newest at the end. */
+  readonly #signIns = new Map<string, RunningSignIn>();
+
+  constructor(options: SetupDeskOptions) {
+    this.#options = options;
+    this.#writer = new ConfigWriter(options);
+  }
+
+  async providers(): Promise<readonly string[]> {
+    return (await this.#writer.current()).providers;
+  }
+
+  async addAccount(draft: AccountDraft, isTrial: boolean): Promise<ConfigEdit> {
+    const { name, provider, mailbox, grant, tenant, clientId } = literal(draft);
+    const { clientSecret } = draft;
+    const { accounts, state } = await this.#writer.current();
+    if (accounts.some((account) => account.name === name)) throw invalid(`there is an account ${name} already`);
+    const auth = { grant, ...(tenant === undefined ? {} : { tenant }), clientId };
+    const about = { name, provider, mailbox };
+    if (clientSecret === undefined) return this.#writer.add({ section: 'accounts', item: { ...about, auth } }, isTrial);
+    // A name has no character that would lead out of the folder: the check of the configuration comes first.
+    const file = `${name}.client-secret`;
+    const item = { ...about, auth: { ...auth, clientSecret: `\${file:${secretPath(state.dir, file)}}` } };
+    const checked = { ...about, auth: { ...auth, ...literal({ clientSecret }) } };
+    this.#options.scrubber.add(clientSecret);
+    return this.#writer.add({ section: 'accounts', item, checked }, isTrial, () => writeSecret(state.dir, file, clientSecret));
+  }
+
+  async addClient(draft: ClientDraft, isTrial: boolean): Promise<NewClient> {
+    const { name, account, username, networks = [] } = literal(draft);
+    const { accounts, clients } = await this.#writer.current();
+    if (clients.some((client) => client.name === name)) throw invalid(`there is a client ${name} already`);
+    if (!accounts.some((known) => known.name === account)) throw noAccount(account);
+    const password = username === undefined ? undefined : randomBytes(PASSWORD_OCTETS).toString('base64url');
+    const login = password === undefined ? {} : { username, passwordHash: await hashPassword(password) };
+    if (password !== undefined) this.#options.scrubber.add(password);
+    const item = { name, ...login, ...(networks.length === 0 ? {} : { networks }), account };
+    const edit = await this.#writer.add({ section: 'clients', item }, isTrial);
+    return { ...edit, ...(edit.isWritten && password !== undefined ? { password } : {}) };
+  }
+
+  close(): void {
+    for (const running of this.#signIns.values()) running.end();
+  }
+
+  async startSignIn(name: string, way: SignInWay): Promise<SignInView> {
+    const { config, account } = await this.#find(name);
+    for (const other of this.#signIns.values()) if (other.view.account === name) other.end();
+    const { scrubber, clock } = this.#options;
+    const id = randomBytes(12).toString('hex');
+    const running = new RunningSignIn(id, name, way, { clock, scrub: (text) => scrubber.scrub(text) });
+    this.#signIns.set(id, running);
+    for (const [oldest, older] of this.#signIns) {
+      if (this.#signIns.size <= MOST_SIGN_INS) break;
+      older.end();
+      this.#signIns.delete(oldest);
+    }
+    void running.follow(signIn(config, account, { way }, running, running.clock));
+    await running.shown;
+    return running.view;
+  }
+
+  signIn(id: string): SignInView | undefined {
+    return this.#signIns.get(id)?.view;
+  }
+
+  paste(id: string, address: string): SignInView | undefined {
+    const running = this.#signIns.get(id);
+    running?.bring(address);
+    return running?.view;
+  }
+
+  async examine(name: string): Promise<AsyncIterable<ExaminationStep>> {
+    const { config, account, notices } = await this.#find(name);
+    const { examine } = await import('./doctor.ts');
+    return told<ExaminationStep>((tell) => examine(config, notices, [account], { account: () => undefined, outcome: tell }));
+  }
+
+  async sendTest(name: string, to: string): Promise<TestMessage> {
+    const { config, account } = await this.#find(name);
+    const { submitTest } = await import('./send-test.ts');
+    return submitTest(config, account, to);
+  }
+
+  async #find(
+    name: string,
+  ): Promise<{ readonly config: Config; readonly account: Account; readonly notices: Extract<LoadResult, { ok: true }>['notices'] }> {
+    const loaded = await this.#options.load();
+    if (!loaded.ok) throw invalid(`${loaded.source} cannot be used: ${loaded.problems.map(describeFinding).join('; ')}`);
+    const account = loaded.config.accounts.find((known) => known.name === name);
+    if (account === undefined) throw noAccount(name);
+    return { config: loaded.config, account, notices: loaded.notices };
+  }
+}
+
+/** What `work` tells, as it tells it; and its failure at the end, if it fails. */
+function told<Item>(work: (tell: (item: Item) => void) => Promise<unknown>): AsyncIterable<Item> {
+  return new ReadableStream<Item>({
+    start: (controller) => {
+      work((item) => controller.enqueue(item)).then(
+        () => controller.close(),
+        (error: unknown) => controller.error(error),
+      );
+    },
+  });
+}
+
+/** Texts that stand for themselves: whoever fills in a form has no business with the files that a reference could name. */
+function literal<Draft extends object>(draft: Draft): Draft {
+  const escaped = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.replaceAll('${', '$$${');
+    return Array.isArray(value) ? value.map(escaped) : value;
+  };
+  return Object.fromEntries(Object.entries(draft).map(([key, value]) => [key, escaped(value)])) as Draft;
+}
+
+const invalid = (cause: string): ProblemError => new ProblemError(problem('API_REQUEST_INVALID', cause));
+const noAccount = (name: string): ProblemError => invalid(`there is no account ${name} in the configuration`);

@@ -1,0 +1,124 @@
+/**
+ * Setting Postern up while it runs: accounts and clients into the configuration, somebody signed in, the account examined and tried.
+ *
+ * The values are documents, ready to become JSON. None holds a secret but {@link NewClient.password}, which is told once.
+ *
+ * @packageDocumentation
+ */
+import type { Problem } from '../problem.ts';
+
+/** An account as somebody fills it in. */
+export interface AccountDraft {
+  readonly name: string;
+  /** Name of a provider: a preset or one of the configuration. */
+  readonly provider: string;
+  readonly mailbox: string;
+  readonly grant: 'refresh_token' | 'client_credentials';
+  readonly tenant?: string | undefined;
+  readonly clientId: string;
+  /** Goes into a file of its own beside the tokens, and not into the configuration. */
+  readonly clientSecret?: string | undefined;
+}
+
+/** A client as somebody fills it in: it proves itself by password, by network, or by either. */
+export interface ClientDraft {
+  readonly name: string;
+  readonly account: string;
+  /** With one, a password is made. */
+  readonly username?: string | undefined;
+  readonly networks?: readonly string[] | undefined;
+}
+
+/** A line of the configuration, before or after. */
+export interface DiffLine {
+  readonly kind: 'same' | 'added' | 'removed';
+  readonly text: string;
+}
+
+/** A change of the configuration. */
+export interface ConfigEdit {
+  /** Absolute path. */
+  readonly file: string;
+  readonly isWritten: boolean;
+  /** The lines that differ, with a few around them. */
+  readonly diff: readonly DiffLine[];
+}
+
+/** A client that was added. */
+export interface NewClient extends ConfigEdit {
+  /** Told this once; the configuration has its hash. */
+  readonly password?: string;
+}
+
+/** Ways to sign in: a browser on this machine, one elsewhere whose last address is pasted, or another device. */
+export const SIGN_IN_WAYS = ['browser', 'paste', 'device'] as const;
+
+/** One of {@link SIGN_IN_WAYS}. */
+export type SignInWay = (typeof SIGN_IN_WAYS)[number];
+
+/** A sign-in that somebody has begun. */
+export interface SignInView {
+  readonly id: string;
+  readonly account: string;
+  readonly way: SignInWay;
+  readonly state: 'begun' | 'waiting' | 'done' | 'failed';
+  /** Open this. */
+  readonly url?: string;
+  /** Type this there. */
+  readonly userCode?: string;
+  /** What was wrong with the address that was pasted last. */
+  readonly complaint?: string;
+  /** Who has signed in, where the provider says so. */
+  readonly user?: string;
+  readonly problem?: Problem;
+}
+
+/** What a check of the doctor has found. */
+export interface ExaminationStep {
+  readonly check: string;
+  readonly result: 'ok' | 'warn' | 'fail' | 'skip';
+  readonly detail: string;
+  readonly problem?: string;
+  readonly remedy?: string;
+}
+
+/** What came of a test message. */
+export interface TestMessage {
+  readonly from: string;
+  readonly to: string;
+  readonly messageId: string;
+  readonly reply?: string;
+  readonly problem?: Problem;
+}
+
+/** Implementation: app/setup-desk.ts. */
+export interface Setup {
+  /** Names of providers that an account may have. */
+  providers(): Promise<readonly string[]>;
+
+  /**
+   * Add an account to the configuration, comments kept; where it is written, it is in use when this resolves.
+   *
+   * @param isTrial - Show what would be written.
+   * @throws ProblemError `API_REQUEST_INVALID` where the configuration would not be valid, `CONFIG_NOT_WRITTEN`
+   */
+  addAccount(draft: AccountDraft, isTrial: boolean): Promise<ConfigEdit>;
+
+  /** The same, for a client. */
+  addClient(draft: ClientDraft, isTrial: boolean): Promise<NewClient>;
+
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account. */
+  startSignIn(account: string, way: SignInWay): Promise<SignInView>;
+
+  /** Undefined where it was long ago. */
+  signIn(id: string): SignInView | undefined;
+
+  /** The address where a browser elsewhere has ended. */
+  paste(id: string, address: string): SignInView | undefined;
+
+  /** Each step as it is made. @throws ProblemError `API_REQUEST_INVALID` where there is no such account. */
+  examine(account: string): Promise<AsyncIterable<ExaminationStep>>;
+
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account. */
+  sendTest(account: string, to: string): Promise<TestMessage>;
+}

@@ -74,6 +74,24 @@ export function setupRoutes(setup: Setup): readonly DocumentedRoute[] {
       run: async () => answerWith({ items: await setup.providers() }),
     },
     {
+      method: 'GET',
+      path: '/api/v1/setup/config',
+      summary: 'The configuration file, secrets hidden, with what is wrong in it.',
+      answer: z.object({
+        source: z.string(),
+        text: z.string().optional(),
+        remarks: z.array(z.object({ kind: z.enum(['problem', 'notice']), text: z.string(), line: z.number().int().optional() })),
+      }),
+      run: async () => answerWith(await setup.config()),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/clients/:name/password',
+      summary: 'Give a client a new password, which is answered this once; the one before is refused from then on.',
+      answer: newClientSchema,
+      run: async ({ parameters }) => answerWith(await setup.resetPassword(parameters['name'] ?? '')),
+    },
+    {
       method: 'POST',
       path: '/api/v1/setup/accounts',
       summary: 'Add an account to the configuration file, comments kept; it is in use at once.',

@@ -10,6 +10,7 @@ import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type DurationMs, seconds } from '../core/clock.ts';
 import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
+import type { Log } from '../core/ports/log.ts';
 import type { Setup } from '../core/ports/setup.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
@@ -37,6 +38,7 @@ import { gaugeSources } from './gauges.ts';
 import type { Service } from './lifecycle.ts';
 import { ListenerSet } from './listeners.ts';
 import { OpenQueue } from './open-delivery.ts';
+import { RateKeeper } from './rate-keeper.ts';
 import { RunningRelayView } from './relay-view.ts';
 import { knownEnds } from './secret-ends.ts';
 import { openTelemetry } from './telemetry.ts';
@@ -78,6 +80,8 @@ const listenersOf = ({ listeners: { smtp, imap, pop3 } }: Config): readonly AnyL
 
 /** The rooms of a relay. */
 interface Rooms extends Observation {
+  /** The log that metrics, traces and the admin page listen to. */
+  readonly observed: Log;
   readonly inUse: InUse;
   readonly listeners: ListenerSet<AnyListenerSettings>;
   readonly clients: ClientDirectory;
@@ -91,6 +95,7 @@ interface Rooms extends Observation {
   readonly view: RunningRelayView;
   readonly doors: Doors;
   readonly activity: ActivityDesk;
+  readonly rates: RateKeeper;
 }
 
 /** The names that labels of metrics may hold. */
@@ -114,7 +119,7 @@ export class Relay implements Service {
   static async compose(config: Config, { scrubber, accounts, clients, setup, ...parts }: RelayParts): Promise<Relay> {
     const inUse: InUse = { config, users: { accounts, clients } };
     const names = (): ConfiguredNames => namesOf(inUse);
-    const { log, metrics, traces, activity } = openTelemetry(parts.log, scrubber, names);
+    const { log, metrics, traces, activity, lines } = openTelemetry(parts.log, scrubber, names);
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -176,11 +181,12 @@ export class Relay implements Service {
       metrics,
       traces,
       activity,
+      lines,
       log,
       ...(setup === undefined ? {} : { setup }),
     });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
-    const own = { log: parts.log, scrubber, inUse };
+    const own = { log: parts.log, observed: log, scrubber, inUse };
     return new Relay({
       ...own,
       listeners,
@@ -195,12 +201,19 @@ export class Relay implements Service {
       view,
       doors,
       activity,
+      rates: new RateKeeper(config.state.dir, activity, { clock: systemClock, log }),
     });
+  }
+
+  /** What is said here is counted, traced and kept, too. */
+  get log(): Log {
+    return this.#rooms.observed;
   }
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
   async start(): Promise<void> {
-    const { tokens, expiry, queue, listeners, doors, inUse } = this.#rooms;
+    const { tokens, expiry, queue, listeners, doors, inUse, rates } = this.#rooms;
+    await rates.start();
     tokens.start();
     expiry.start();
     try {
@@ -254,9 +267,10 @@ export class Relay implements Service {
 
   /** Nobody works on it from outside any more when it closes. */
   async #stopQueue(): Promise<void> {
-    const { doors, queue, activity } = this.#rooms;
+    const { doors, queue, activity, rates } = this.#rooms;
     activity.close(); // Or open pages would keep the doors.
     await doors.close(seconds(1));
     await queue.stop();
+    await rates.close();
   }
 }

@@ -6,7 +6,7 @@
 import { chown, mkdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Config, describeFinding, type LoadResult } from '../config/config.ts';
-import type { ConfigEdit } from '../core/ports/setup.ts';
+import type { ConfigDocument, ConfigEdit } from '../core/ports/setup.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { replaceFile } from '../platform/atomic-file.ts';
 
@@ -18,13 +18,17 @@ export interface ConfigWriterOptions {
   readonly reload: () => Promise<void>;
 }
 
+/** The editor, which brings the YAML library along. */
+type Editor = typeof import('../config/edit.ts');
+
 /** An edit that is not made yet. */
 export interface PlannedEdit {
-  /** Where `section` has one more item; the section is loaded lazily with the YAML library. */
-  readonly section: 'accounts' | 'clients';
-  readonly item: Readonly<Record<string, unknown>>;
-  /** Where a value of the item is a file that does not exist yet: the item with what will be in it, for the check. */
-  readonly checked?: Readonly<Record<string, unknown>>;
+  /** From the text of the file to what it is to be; undefined where that has to be done by hand. */
+  readonly edit: (editor: Editor, text: string) => string | undefined;
+  /** Where a value is a file that does not exist yet: the same with what will be in it, for the check. */
+  readonly checked?: PlannedEdit['edit'];
+  /** Is done once the edit is known to be valid, before it is made. */
+  readonly before?: () => Promise<void>;
 }
 
 export class ConfigWriter {
@@ -43,21 +47,30 @@ export class ConfigWriter {
     );
   }
 
-  /**
-   * @param before - Is done once the edit is known to be valid, before it is made.
-   * @throws ProblemError `API_REQUEST_INVALID` with what is wrong, `CONFIG_NOT_WRITTEN`
-   */
-  async add({ section, item, checked = item }: PlannedEdit, isTrial: boolean, before?: () => Promise<void>): Promise<ConfigEdit> {
+  /** The configuration file as it may be shown, and what is wrong in it. */
+  async document(): Promise<ConfigDocument> {
+    const loaded = await this.#options.load();
+    const source = loaded.ok ? loaded.config.source : loaded.source;
+    const [kind, found] = loaded.ok ? (['notice', loaded.notices] as const) : (['problem', loaded.problems] as const);
+    const remarks = found.map((finding) => {
+      const { line } = finding;
+      return { kind, text: describeFinding(finding), ...(line === undefined ? {} : { line }) };
+    });
+    const text = source === 'environment' ? undefined : await shownText(source);
+    return { source, remarks, ...(text === undefined ? {} : { text }) };
+  }
+
+  /** @throws ProblemError `API_REQUEST_INVALID` with what is wrong, `CONFIG_NOT_WRITTEN` */
+  async change({ edit, checked = edit, before }: PlannedEdit, isTrial: boolean): Promise<ConfigEdit> {
     const { source } = await this.current();
     if (source === 'environment') throw notWritten('the configuration comes from the environment, and not from a file');
-    const { addItem } = await import('../config/edit.ts');
+    const editor = await import('../config/edit.ts');
     const { diffLines } = await import('../config/line-diff.ts');
     const file = await realpath(source);
     const text = await readFile(file, 'utf8');
-    const [wanted, tried] = [addItem(text, section, item), addItem(text, section, checked)];
-    if (wanted === undefined || tried === undefined) {
-      throw notWritten(`${section} in ${source} is not written as a list with one line or more for each item`);
-    }
+    const [wanted, tried] = [edit(editor, text), checked(editor, text)];
+    if (wanted === undefined || tried === undefined)
+      throw notWritten(`${source} is not written in a way that lines can be added to: in blocks`);
     await this.#check(tried);
     const diff = diffLines(text, wanted);
     if (isTrial) return { file: source, isWritten: false, diff };
@@ -75,7 +88,7 @@ export class ConfigWriter {
   }
 }
 
-/** A secret in a file of its own, readable for nobody else. @returns Its absolute path. @throws ProblemError `CONFIG_NOT_WRITTEN` */
+/** A secret in a file of its own, readable for nobody else. @throws ProblemError `CONFIG_NOT_WRITTEN` */
 export async function writeSecret(stateDir: string, name: string, secret: string): Promise<void> {
   const path = secretPath(stateDir, name);
   try {
@@ -96,6 +109,15 @@ async function write(file: string, text: string): Promise<void> {
     if (process.getuid?.() === 0) await chown(file, uid, gid);
   } catch (error) {
     throw notWritten(`${file}: ${messageOf(error)}`, error);
+  }
+}
+
+async function shownText(source: string): Promise<string | undefined> {
+  const { redactConfig } = await import('../config/redact.ts');
+  try {
+    return redactConfig(await readFile(source, 'utf8'));
+  } catch {
+    return undefined; // That it cannot be read is among the problems.
   }
 }
 

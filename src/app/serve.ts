@@ -36,7 +36,7 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
     const setup = new SetupDesk({ load, reload, clock: systemClock, scrubber: observation.scrubber });
     const serving = await Serving.start(config, observation, setup);
     const apply = (changed: Config): Promise<readonly ProblemError[]> => serving.apply(changed);
-    reloader = new Reloader({ config, load: () => load(), apply, clock: systemClock, log });
+    reloader = new Reloader({ config, load: () => load(), apply, clock: systemClock, log: serving.log });
     log.info({ event: 'ready' }, 'ready');
     await reloader.start();
     const service = new Reloading(serving, reloader, setup);
@@ -94,6 +94,10 @@ class Serving implements Service {
       await sandbox?.sandbox.close();
       throw error;
     }
+  }
+
+  get log(): Log {
+    return this.#relay.log;
   }
 
   /** See {@link Relay.apply}. The first account that is configured takes the place of the sandbox. */

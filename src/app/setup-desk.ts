@@ -12,6 +12,7 @@ import type { Account } from '../core/account.ts';
 import type {
   AccountDraft,
   ClientDraft,
+  ConfigDocument,
   ConfigEdit,
   ExaminationStep,
   NewClient,
@@ -24,7 +25,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { Scrubber } from '../observability/scrubber.ts';
 import { hashPassword } from '../platform/password.ts';
-import { ConfigWriter, type ConfigWriterOptions, secretPath, writeSecret } from './config-writer.ts';
+import { ConfigWriter, type ConfigWriterOptions, type PlannedEdit, secretPath, writeSecret } from './config-writer.ts';
 import { RunningSignIn } from './running-sign-in.ts';
 import { signIn } from './sign-in.ts';
 
@@ -59,13 +60,21 @@ export class SetupDesk implements Setup {
     if (accounts.some((account) => account.name === name)) throw invalid(`there is an account ${name} already`);
     const auth = { grant, ...(tenant === undefined ? {} : { tenant }), clientId };
     const about = { name, provider, mailbox };
-    if (clientSecret === undefined) return this.#writer.add({ section: 'accounts', item: { ...about, auth } }, isTrial);
+    const add =
+      (item: Readonly<Record<string, unknown>>): PlannedEdit['edit'] =>
+      (editor, text) =>
+        editor.addItem(text, 'accounts', item);
+    if (clientSecret === undefined) return this.#writer.change({ edit: add({ ...about, auth }) }, isTrial);
     // A name has no character that would lead out of the folder: the check of the configuration comes first.
     const file = `${name}.client-secret`;
-    const item = { ...about, auth: { ...auth, clientSecret: `\${file:${secretPath(state.dir, file)}}` } };
-    const checked = { ...about, auth: { ...auth, ...literal({ clientSecret }) } };
+    const reference = `\${file:${secretPath(state.dir, file)}}`;
     this.#options.scrubber.add(clientSecret);
-    return this.#writer.add({ section: 'accounts', item, checked }, isTrial, () => writeSecret(state.dir, file, clientSecret));
+    const planned = {
+      edit: add({ ...about, auth: { ...auth, clientSecret: reference } }),
+      checked: add({ ...about, auth: { ...auth, ...literal({ clientSecret }) } }),
+      before: () => writeSecret(state.dir, file, clientSecret),
+    };
+    return this.#writer.change(planned, isTrial);
   }
 
   async addClient(draft: ClientDraft, isTrial: boolean): Promise<NewClient> {
@@ -73,12 +82,30 @@ export class SetupDesk implements Setup {
     const { accounts, clients } = await this.#writer.current();
     if (clients.some((client) => client.name === name)) throw invalid(`there is a client ${name} already`);
     if (!accounts.some((known) => known.name === account)) throw noAccount(account);
-    const password = username === undefined ? undefined : randomBytes(PASSWORD_OCTETS).toString('base64url');
-    const login = password === undefined ? {} : { username, passwordHash: await hashPassword(password) };
-    if (password !== undefined) this.#options.scrubber.add(password);
+    const { password, passwordHash } = await this.#newPassword();
+    const login = username === undefined ? {} : { username, passwordHash };
     const item = { name, ...login, ...(networks.length === 0 ? {} : { networks }), account };
-    const edit = await this.#writer.add({ section: 'clients', item }, isTrial);
-    return { ...edit, ...(edit.isWritten && password !== undefined ? { password } : {}) };
+    const edit = await this.#writer.change({ edit: (editor, text) => editor.addItem(text, 'clients', item) }, isTrial);
+    return { ...edit, ...(edit.isWritten && username !== undefined ? { password } : {}) };
+  }
+
+  async resetPassword(client: string): Promise<NewClient> {
+    const { clients } = await this.#writer.current();
+    const known = clients.find(({ name }) => name === client);
+    if (known?.login === undefined) throw invalid(`there is no client ${client} with a user name`);
+    const { password, passwordHash } = await this.#newPassword();
+    const edit = await this.#writer.change({ edit: (editor, text) => editor.replacePassword(text, client, passwordHash) }, false);
+    return { ...edit, password };
+  }
+
+  config(): Promise<ConfigDocument> {
+    return this.#writer.document();
+  }
+
+  async #newPassword(): Promise<{ readonly password: string; readonly passwordHash: string }> {
+    const password = randomBytes(PASSWORD_OCTETS).toString('base64url');
+    this.#options.scrubber.add(password);
+    return { password, passwordHash: await hashPassword(password) };
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import type { Log } from '../core/ports/log.ts';
 import { ActivityDesk } from '../observability/activity-desk.ts';
 import { countEvents } from '../observability/event-metrics.ts';
 import { type ConfiguredNames, MetricRegistry } from '../observability/metric-registry.ts';
+import { LogDesk } from '../observability/log-desk.ts';
 import { observedLog } from '../observability/observed-log.ts';
 import { processMetrics } from '../observability/process-metrics.ts';
 import type { Scrubber } from '../observability/scrubber.ts';
@@ -20,6 +21,7 @@ export interface Telemetry {
   readonly metrics: MetricRegistry;
   readonly traces: TraceDesk;
   readonly activity: ActivityDesk;
+  readonly lines: LogDesk;
 }
 
 /** @param names - Those that labels may hold. */
@@ -27,6 +29,13 @@ export function openTelemetry(log: Log, scrubber: Scrubber, names: () => Configu
   const metrics = new MetricRegistry({ names, log });
   metrics.attach(processMetrics(metrics, systemClock));
   const traces = new TraceDesk({ clock: systemClock, scrubber });
+  const lines = new LogDesk({ clock: systemClock, scrubber });
   const activity = new ActivityDesk({ clock: systemClock, scrubber });
-  return { log: observedLog(log, [countEvents(metrics), traces.observe, activity.observe]), metrics, traces, activity };
+  return {
+    log: observedLog(log, [countEvents(metrics), traces.observe, activity.observe, lines.observe]),
+    metrics,
+    traces,
+    activity,
+    lines,
+  };
 }

@@ -24,6 +24,23 @@ export function addItem(text: string, section: ListSection, item: Readonly<Recor
   return intoPair(text, pair, item);
 }
 
+/** The text with another password hash for the client; undefined where it has no password, or is not there. */
+export function replacePassword(text: string, client: string, passwordHash: string): string | undefined {
+  const document = parseDocument(text, { logLevel: 'error' });
+  const list = document.errors.length > 0 ? undefined : document.get('clients');
+  const items = isSeq(list) ? list.items : [];
+  const item = items.find((one) => isMap(one) && one.get('name') === client);
+  if (!isMap(item)) return undefined;
+  const pair = ['passwordHash', 'password']
+    .map((name) => item.items.find(({ key }) => isScalar(key) && key.value === name))
+    .find((found) => found !== undefined);
+  const { key, value } = pair ?? {};
+  const [from, to] = [isScalar(key) ? key.range?.[0] : undefined, isScalar(value) ? value.range?.[1] : undefined];
+  if (from === undefined || to === undefined) return undefined;
+  const lineEnd = text.slice(from, to).endsWith('\n') ? '\n' : '';
+  return `${text.slice(0, from)}passwordHash: ${JSON.stringify(passwordHash)}${lineEnd}${text.slice(to)}`;
+}
+
 function intoPair(text: string, { key, value }: Pair, item: Readonly<Record<string, unknown>>): string | undefined {
   if (isSeq(value) && value.items.length > 0) return value.flow === true ? undefined : behindLast(text, value, item);
   if (!isScalar(key) || key.range === undefined || key.range === null) return undefined;

@@ -22,7 +22,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { LogFields } from '../core/ports/log.ts';
 import type { Problem } from '../core/problem.ts';
 import type { LogObserver } from './observed-log.ts';
-import { RateCounter, type RateKind } from './rate-counter.ts';
+import { RateCounter, type RateCounts, type RateKind } from './rate-counter.ts';
 import type { Scrubber } from './scrubber.ts';
 
 const MOST_MESSAGES = 2_000;
@@ -130,6 +130,18 @@ export class ActivityDesk implements Activity {
 
   callers(): readonly Caller[] {
     return this.#scrubbed([...this.#callers.values()].toReversed().map(describeCaller));
+  }
+
+  /** For a file that outlives the process. */
+  get rateCounts(): RateCounts {
+    return this.#rates.counts;
+  }
+
+  /** From such a file. A span that lies in the future, by a clock that was wrong, would hide the present. */
+  restoreRates({ byMinute, byHour }: RateCounts): void {
+    const now = this.#options.clock.now();
+    const past = (spans: RateCounts['byHour']): RateCounts['byHour'] => spans.filter(({ from }) => from <= now);
+    this.#rates.restore({ byMinute: past(byMinute), byHour: past(byHour) });
   }
 
   rates(window: RateWindow): readonly Rate[] {

@@ -22,12 +22,28 @@ const WINDOWS: Readonly<Record<RateWindow, { readonly ring: 'byMinute' | 'byHour
   '7d': { ring: 'byHour', spans: 168 },
 };
 
+/** What a counter holds, for a file. Moments in milliseconds since 1970. */
+export interface RateCounts {
+  readonly byMinute: readonly Readonly<Span>[];
+  readonly byHour: readonly Readonly<Span>[];
+}
+
 export class RateCounter {
   readonly #rings = { byMinute: new Ring(MINUTE, 60), byHour: new Ring(HOUR, 168) };
 
   add(kind: RateKind, now: EpochMs): void {
     this.#rings.byMinute.at(now)[kind] += 1;
     this.#rings.byHour.at(now)[kind] += 1;
+  }
+
+  get counts(): RateCounts {
+    return { byMinute: this.#rings.byMinute.spans, byHour: this.#rings.byHour.spans };
+  }
+
+  /** Go on from what an earlier process has counted, unless something was counted already. */
+  restore({ byMinute, byHour }: RateCounts): void {
+    this.#rings.byMinute.restore(byMinute);
+    this.#rings.byHour.restore(byHour);
   }
 
   /** Oldest first, up to now, without gaps. */
@@ -55,6 +71,17 @@ class Ring {
     const span = empty(from);
     this.#spans = [...this.#spans, span].slice(-this.#most);
     return span;
+  }
+
+  get spans(): readonly Readonly<Span>[] {
+    return this.#spans;
+  }
+
+  /** What was counted before; spans from here on are ours. */
+  restore(spans: readonly Readonly<Span>[]): void {
+    const first = this.#spans[0]?.from ?? Number.POSITIVE_INFINITY;
+    const earlier = spans.filter(({ from }) => from < first).map((span) => ({ ...span }));
+    this.#spans = [...earlier.sort((one, other) => one.from - other.from), ...this.#spans].slice(-this.#most);
   }
 
   last(count: number, now: EpochMs): readonly Span[] {

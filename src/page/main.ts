@@ -10,14 +10,16 @@ import { signInForm } from './sign-in.ts';
 import type { View } from './view.ts';
 import { accounts } from './views/accounts.ts';
 import { clients } from './views/clients.ts';
+import { log } from './views/log.ts';
 import { messages } from './views/messages.ts';
 import { overview } from './views/overview.ts';
 import { queue } from './views/queue.ts';
+import { settings } from './views/settings.ts';
 import { setup } from './views/setup.ts';
 import { trace } from './views/trace.ts';
 import { WORDS } from './words.ts';
 
-const VIEWS = { overview, messages, queue, accounts, clients, trace, setup } as const satisfies Record<string, View>;
+const VIEWS = { overview, messages, queue, accounts, clients, trace, log, setup, settings } as const satisfies Record<string, View>;
 
 type Name = keyof typeof VIEWS;
 

@@ -105,7 +105,7 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     await leaveDeadLetter(running, url);
     for (const look of LOOKS) {
       const { page, complaints } = await openPage(browser!, look);
-      for (const name of ['overview', 'messages', 'queue', 'accounts', 'clients', 'trace']) {
+      for (const name of ['overview', 'messages', 'queue', 'accounts', 'clients', 'trace', 'log']) {
         await go(page, url, name);
         const where = `${name}-${look.width}-${look.colorScheme}`;
         await keepScreenshot(page, where);

@@ -91,10 +91,37 @@ export interface TestMessage {
   readonly problem?: Problem;
 }
 
+/** Something that is wrong in the configuration, or worth a look. */
+export interface ConfigRemark {
+  readonly kind: 'problem' | 'notice';
+  readonly text: string;
+  /** Counted from 1; absent where it is about no line. */
+  readonly line?: number;
+}
+
+/** The configuration as it is in the file. */
+export interface ConfigDocument {
+  /** Absolute path, or `environment`. */
+  readonly source: string;
+  /** Its text, secrets replaced; absent where it comes from the environment. */
+  readonly text?: string;
+  readonly remarks: readonly ConfigRemark[];
+}
+
 /** Implementation: app/setup-desk.ts. */
 export interface Setup {
   /** Names of providers that an account may have. */
   providers(): Promise<readonly string[]>;
+
+  /** The configuration file, with what is wrong in it. */
+  config(): Promise<ConfigDocument>;
+
+  /**
+   * Give a client a new password; the one before is refused from then on.
+   *
+   * @throws ProblemError `API_REQUEST_INVALID` where there is no such client with a user name, `CONFIG_NOT_WRITTEN`
+   */
+  resetPassword(client: string): Promise<NewClient>;
 
   /**
    * Add an account to the configuration, comments kept; where it is written, it is in use when this resolves.

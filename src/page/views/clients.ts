@@ -1,14 +1,20 @@
 /** Clients as configured, and who connects. */
 import type { Caller } from '../../core/ports/activity.ts';
 import type { AccountView, ClientView } from '../../core/ports/relay-view.ts';
+import type { NewClient } from '../../core/ports/setup.ts';
 import { type Child, h, replace } from '../dom.ts';
 import { ago } from '../format.ts';
-import { addresses, badge, problemNote, section, table } from '../parts.ts';
+import { addresses, badge, problemNote, refusalNote, section, table } from '../parts.ts';
+import { Refusal, type Server } from '../server.ts';
 import { drawn } from '../view.ts';
 import { WORDS } from '../words.ts';
+import { copyable } from './copyable.ts';
 
 const W = WORDS.clients;
 const C = W.columns;
+
+/** The password that was made last stays on the page, whatever happens meanwhile. */
+const outcome = h('div', { 'aria-live': 'polite' });
 
 export const clients = drawn(async ({ server, place }) => {
   const [configured, callers, accounts] = await Promise.all([
@@ -19,12 +25,16 @@ export const clients = drawn(async ({ server, place }) => {
   replace(
     place,
     h('h1', {}, W.title),
-    section(W.configured, clientTable(configured.items, callers.items)),
+    section(
+      W.configured,
+      outcome,
+      clientTable(configured.items, callers.items, (name) => resetPassword(server, name, outcome)),
+    ),
     section(W.callers, h('p', { class: 'quiet' }, W.callersNote), callerTable(callers.items, accounts.items[0]?.name)),
   );
 });
 
-function clientTable(items: readonly ClientView[], callers: readonly Caller[]): HTMLElement {
+function clientTable(items: readonly ClientView[], callers: readonly Caller[], reset: (name: string) => void): HTMLElement {
   return table(
     W.configured,
     [
@@ -53,6 +63,12 @@ function clientTable(items: readonly ClientView[], callers: readonly Caller[]): 
           const last = callers.find(({ client, messages }) => client === name && messages > 0);
           return last === undefined ? W.never : ago(last.lastAt);
         },
+      },
+      {
+        title: '',
+        label: '',
+        cell: ({ name, username }) =>
+          username !== undefined && h('button', { type: 'button', class: 'small', onclick: () => reset(name) }, W.reset),
       },
     ],
     items,
@@ -94,4 +110,31 @@ function refusalOf({ peer, client, refusal }: Caller, account: string | undefine
     problemNote(refusal.problem),
     target !== undefined && h('a', { class: 'button', href: target }, WORDS.setup.accept),
   ];
+}
+
+/** Asks first: the application is locked out until it has the new one. */
+function resetPassword(server: Server, name: string, place: HTMLElement): void {
+  const dialog = h('dialog', {});
+  const reset = async (): Promise<void> => {
+    dialog.remove();
+    try {
+      const { password } = await server.post<NewClient>(`/api/v1/clients/${encodeURIComponent(name)}/password`);
+      replace(place, h('p', {}, W.newPassword(name)), copyable(password ?? ''));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      replace(place, refusalNote(error.problem));
+    }
+  };
+  replace(
+    dialog,
+    h('p', {}, W.resetAsk(name)),
+    h(
+      'p',
+      { class: 'buttons' },
+      h('button', { type: 'button', onclick: () => dialog.remove() }, W.resetNo),
+      h('button', { type: 'button', class: 'danger', onclick: () => void reset() }, W.resetYes),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
 }

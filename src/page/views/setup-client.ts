@@ -2,8 +2,9 @@
 import type { NewClient } from '../../core/ports/setup.ts';
 import type { StatusView } from '../../core/ports/relay-view.ts';
 import { type Child, h } from '../dom.ts';
-import { choice, facts, field, section } from '../parts.ts';
+import { choice, field, section } from '../parts.ts';
 import type { Server } from '../server.ts';
+import { snippetsFor } from '../snippets.ts';
 import { WORDS } from '../words.ts';
 import { asking } from './asking.ts';
 import { copyable } from './copyable.ts';
@@ -13,7 +14,7 @@ import type { ChosenAccount } from './chosen-account.ts';
 const W = WORDS.setup.client;
 
 /** @param query - `network`: of a device that was refused, and is to become a client. */
-export function clientPart(server: Server, { name: account }: ChosenAccount, query: URLSearchParams): HTMLElement {
+export function clientPart(server: Server, { name: account, mailbox }: ChosenAccount, query: URLSearchParams): HTMLElement {
   const network = query.get('network') ?? '';
   const name = h('input', { required: true, autocomplete: 'off', spellcheck: 'false' });
   const username = h('input', { autocomplete: 'off', spellcheck: 'false' });
@@ -34,7 +35,7 @@ export function clientPart(server: Server, { name: account }: ChosenAccount, que
     const added = await server.post<NewClient>('/api/v1/setup/clients', { name: name.value.trim(), account, ...proof, isTrial });
     if (isTrial) return diffView(added);
     const status = await server.get<StatusView>('/api/v1/status');
-    return settings(status, 'username' in proof ? proof.username : undefined, added.password);
+    return settings(status, mailbox, 'username' in proof ? proof.username : undefined, added.password);
   };
   return section(
     W.title,
@@ -46,18 +47,13 @@ export function clientPart(server: Server, { name: account }: ChosenAccount, que
   );
 }
 
-function settings({ listeners }: StatusView, username: string | undefined, password: string | undefined): Child {
+function settings({ listeners }: StatusView, from: string, username: string | undefined, password: string | undefined): Child {
   const listener = listeners.find(({ protocol, isOpen }) => protocol === 'smtp' && isOpen);
   const [, host = 'localhost', port = '2525'] = /^\[?(.+?)\]?:(\d+)/.exec(listener?.name ?? '') ?? [];
+  const known = { host: host === '0.0.0.0' || host === '::' ? location.hostname : host, port, from, username, password: password ?? '' };
   return [
     password !== undefined && [h('p', {}, W.password), copyable(password)],
     h('h3', {}, W.settings),
-    facts(
-      [W.server, host],
-      [W.port, port],
-      [W.user, username ?? W.anything],
-      [W.secret, password === undefined ? W.anything : '••••••'],
-      [W.security, W.none],
-    ),
+    ...Object.entries(snippetsFor(known)).map(([name, text]) => h('details', {}, h('summary', {}, name), copyable(text))),
   ];
 }

@@ -127,6 +127,22 @@ describe('rates', () => {
     expect([total('1h'), total('24h')]).toEqual([0, 3]);
   });
 
+  it('go on from an earlier process, and not from the future', async () => {
+    say('message-relayed', { queueId: id(1) });
+    const kept = structuredClone(desk.rateCounts);
+    await clock.advance(minutes(3));
+    const next = new ActivityDesk({ clock, scrubber });
+    next.observe('info', { event: 'message-relayed', queueId: id(2) }, '');
+    next.restoreRates({ ...kept, byMinute: [...kept.byMinute, { from: clock.now() + hours(1), relayed: 9, queued: 0, failed: 0 }] });
+    expect(
+      next
+        .rates('1h')
+        .slice(-4)
+        .map(({ relayed }) => relayed),
+    ).toEqual([1, 0, 0, 1]);
+    expect(next.rates('24h').at(-1)?.relayed).toBe(1);
+  });
+
   it('count into the newest span when the wall clock is set back', () => {
     say('message-relayed', { queueId: id(1) });
     clock.jump((0 - hours(5)) as DurationMs);

@@ -1,0 +1,42 @@
+/** The last lines of the log: bounded, of the level that is wanted, without secrets. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { problem } from '../../../src/core/problem.ts';
+import { LogDesk } from '../../../src/observability/log-desk.ts';
+import { Scrubber } from '../../../src/observability/scrubber.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+let scrubber: Scrubber;
+let desk: LogDesk;
+
+beforeEach(() => {
+  scrubber = new Scrubber();
+  desk = new LogDesk({ clock: new FakeClock(), scrubber });
+});
+
+describe('LogDesk', () => {
+  it('lists lines of a level and worse, newest first, with their fields', () => {
+    desk.observe('info', { event: 'ready' }, 'ready');
+    desk.observe('debug', { event: 'x' }, 'not kept');
+    desk.observe('trace', { event: 'x' }, 'not kept');
+    desk.observe('error', { event: 'defect', problem: problem('INTERNAL'), error: new Error('stack') }, 'broken');
+    desk.observe('warn', { event: 'y', account: 'billing' }, 'careful');
+    expect(desk.lines('info', 10).map(({ message }) => message)).toEqual(['careful', 'broken', 'ready']);
+    expect(desk.lines('warn', 10)).toMatchObject([{ fields: { account: 'billing' } }, { level: 'error', fields: { problem: 'INTERNAL' } }]);
+    expect(desk.lines('error', 10)).toHaveLength(1);
+    expect(desk.lines('info', 1)).toMatchObject([{ number: 3 }]);
+    expect(JSON.stringify(desk.lines('info', 10))).not.toContain('stack');
+  });
+
+  it('keeps the last thousand, each of bounded length', () => {
+    for (let number = 1; number <= 5_000; number += 1) desk.observe('info', { event: 'x', reply: 'y'.repeat(10_000) }, `line ${number}`);
+    const lines = desk.lines('info', 10_000);
+    expect([lines.length, lines[0]?.number, lines.at(-1)?.number]).toEqual([1_000, 5_000, 4_001]);
+    expect(String(lines[0]?.fields['reply'])).toHaveLength(2_000);
+  });
+
+  it('shows no secret, whenever it was learned of', () => {
+    desk.observe('info', { event: 'x', reply: 'canary-secret-1' }, 'canary-secret-1');
+    scrubber.add('canary-secret-1');
+    expect(JSON.stringify(desk.lines('info', 10))).not.toContain('canary-secret-1');
+  });
+});

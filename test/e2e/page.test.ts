@@ -116,7 +116,7 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
       expect(complaints).toEqual([]);
       await page.close();
     }
-  });
+  }, 180_000);
 
   it('shows hostile strings as what they are', async () => {
     const { relay: running, url } = await site();

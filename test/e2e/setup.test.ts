@@ -157,7 +157,7 @@ describe.runIf(typeof browser !== 'string')('the set-up', () => {
     expect(sandbox.messages.list().length).toBe(received + 3);
     await keepScreenshot(page, 'setup-done-1280-light');
     expect(await accessibilityFindings(page)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   it('signs in with a browser on this machine, by code and PKCE', async () => {
     const page = await start();
@@ -173,7 +173,7 @@ describe.runIf(typeof browser !== 'string')('the set-up', () => {
     await other.getByText('You can close this page.').waitFor();
     await page.getByText(`Signed in as ${MAILBOX}`).waitFor();
     await finish(page);
-  }, 60_000);
+  }, 120_000);
 
   it('re-authorises an account from the overview, takes a pasted address, and refuses the wrong person and a forged answer', async () => {
     const accounts = `accounts:
@@ -218,7 +218,7 @@ describe.runIf(typeof browser !== 'string')('the set-up', () => {
     await page.getByText(`Signed in as ${MAILBOX}`).waitFor();
     await page.goto(`${url}#/overview`);
     await page.getByText('Everything is in order.').waitFor();
-  }, 60_000);
+  }, 120_000);
 
   it('says what is wrong, and writes nothing then', async () => {
     const page = await start();
@@ -231,7 +231,7 @@ describe.runIf(typeof browser !== 'string')('the set-up', () => {
     await page.getByRole('button', { name: 'Write it' }).click();
     await page.getByRole('alert').waitFor();
     expect(readFileSync(file, 'utf8')).toBe(before);
-  });
+  }, 120_000);
 
   it('makes a refused device a client, by a link from where it is seen', async () => {
     const accounts = `accounts:
@@ -250,7 +250,7 @@ clients:
     await page.getByRole('button', { name: 'Add the client' }).click();
     await page.getByText('Settings for the application').waitFor();
     expect((await submit({ port, from: MAILBOX })).code).toBe(250);
-  });
+  }, 120_000);
 
   it('takes what is filled in for what it is, and reads no file that it names', async () => {
     const page = await start();
@@ -274,5 +274,5 @@ clients:
       expect(await accessibilityFindings(page)).toEqual([]);
       expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBeLessThanOrEqual(look.width);
     }
-  });
+  }, 120_000);
 });

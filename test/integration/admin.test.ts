@@ -156,6 +156,8 @@ describe('the API', () => {
 
   it('is the same on the control socket', async () => {
     const here = await site();
+    // The first token is on its way: what is asked twice must be the same both times.
+    await expect.poll(async () => (await here.get('/api/v1/accounts')).text, { timeout: 20_000 }).toContain('"active"');
     for (const path of ['/readyz', '/api/v1/accounts', '/api/v1/clients', '/api/v1/queue']) {
       expect(JSON.parse(await askSocket(here, path))).toEqual(JSON.parse((await here.get(path)).text));
     }

@@ -208,7 +208,8 @@ export class ImapConversation implements Conversation {
     switch (verb) {
       case 'SELECT':
       case 'EXAMINE':
-        this.#opening = openingOf(tag, verb, line, isAlone);
+        // Where nothing is selected yet, other commands tell of no messages.
+        this.#opening = openingOf(tag, verb, line, isAlone || (this.#view ?? this.#opening) === undefined);
         return undefined;
       case 'SEARCH':
       case 'UID':
@@ -282,9 +283,9 @@ export class ImapConversation implements Conversation {
 }
 
 /** @param line - The command; undefined where it was too long. */
-function openingOf(tag: string, verb: string, line: string | undefined, isAlone: boolean): MailboxView {
+function openingOf(tag: string, verb: string, line: string | undefined, isClear: boolean): MailboxView {
   const name = line?.slice(tag.length).trim().slice(verb.length).trim() ?? '';
-  if (!isAlone) return new MailboxView('', 'the mailbox was selected while another command was in progress');
+  if (!isClear) return new MailboxView('', 'the mailbox was selected while another command was in progress');
   if (name === '' || LITERAL.test(line ?? '')) return new MailboxView('', 'the name of the mailbox came in a literal');
   // RFC 4466 §2.1: parameters, such as CONDSTORE and QRESYNC.
   if (name.endsWith(')')) return new MailboxView('', 'the mailbox was selected with parameters');

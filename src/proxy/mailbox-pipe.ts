@@ -196,7 +196,8 @@ export class MailboxPipe {
   #upstreamOver(): void {
     if (this.#isMoving) return; // Whoever moves the session will see.
     if (this.#end !== undefined) return this.#settleIfOver();
-    if (this.#conversation.hasSaidGoodbye || this.#app.readableEnded) this.#finishWith('upstream');
+    const { hasSaidGoodbye, keptGoodbye } = this.#conversation;
+    if (hasSaidGoodbye || (this.#app.readableEnded && keptGoodbye === undefined)) this.#finishWith('upstream');
     else void this.#continueAfterLoss();
     this.#settleIfOver();
   }
@@ -204,8 +205,7 @@ export class MailboxPipe {
   /** Never rejects. */
   async #continueAfterLoss(): Promise<void> {
     const ended = this.#conversation.keptGoodbye ?? 'the connection was lost';
-    const isTooSoon = this.#continuedAt !== undefined && between(this.#continuedAt, this.#clock.monotonic()) < SETTLED;
-    const obstacle = this.#isFinishing ? 'Postern stops' : isTooSoon ? 'that was just done' : this.#conversation.obstacle;
+    const obstacle = this.#obstacleAfterLoss();
     if (obstacle !== undefined) return this.#lose(ended, obstacle);
     this.#isMoving = true;
     this.#app.pause();
@@ -224,6 +224,13 @@ export class MailboxPipe {
       else this.#breakOff(error);
     }
     this.#settleIfOver();
+  }
+
+  #obstacleAfterLoss(): string | undefined {
+    if (this.#isFinishing) return 'it was about to end';
+    if (this.#app.readableEnded) return 'the application has said its last word';
+    const isTooSoon = this.#continuedAt !== undefined && between(this.#continuedAt, this.#clock.monotonic()) < SETTLED;
+    return isTooSoon ? 'that was just done' : this.#conversation.obstacle;
   }
 
   /** The old connection is left. */
@@ -246,12 +253,14 @@ export class MailboxPipe {
   async #continueAhead(): Promise<void> {
     this.#isRenewing = true;
     this.#renewals += 1;
+    let hasBegun = false;
     let fresh: OpenMailbox | undefined;
     try {
       fresh = await this.#options.reopen(this.#over.signal);
       if ((fresh.tokenExpiresAt ?? Infinity) <= (this.#mailbox.tokenExpiresAt ?? 0))
         throw new NotContinued('the new token lives no longer');
       if (this.#end !== undefined || this.#isMoving || this.#conversation.obstacle !== undefined) throw new NotContinued('not now');
+      hasBegun = true;
       this.#isMoving = true;
       this.#app.pause();
       this.#upstream.pause();
@@ -260,7 +269,7 @@ export class MailboxPipe {
       this.#goOnWith(fresh, continued, { upstream: fresh.upstream });
     } catch (error) {
       fresh?.close();
-      if (this.#isMoving) this.#goBack();
+      if (hasBegun && this.#isMoving) this.#goBack();
       if (!isForeseen(error)) this.#breakOff(error);
     }
     this.#isRenewing = false;

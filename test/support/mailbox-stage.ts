@@ -55,7 +55,7 @@ export interface MailboxStageOptions {
   /** That the server lists after the sign-in. */
   readonly capabilities?: readonly string[];
   /** What stands in the way of another session at this moment. */
-  readonly refusal?: () => Problem | undefined;
+  readonly refusal?: () => Problem | undefined | Promise<Problem | undefined>;
   /** Of the token of a session that begins now. */
   readonly tokenExpiresAt?: () => EpochMs;
 }
@@ -154,7 +154,7 @@ function serve(socket: Socket, answer: (line: string) => string, received: Buffe
 function mailboxesAt(server: Server, options: MailboxStageOptions): MailboxUpstream {
   return {
     async open({ protocol, account }) {
-      const refusal = REFUSALS[account] ?? options.refusal?.();
+      const refusal = REFUSALS[account] ?? (await options.refusal?.());
       if (refusal !== undefined) throw new MailboxError(refusal);
       const socket = connect(portOf(server), '127.0.0.1');
       await new Promise<void>((resolve) => void socket.once('connect', resolve));

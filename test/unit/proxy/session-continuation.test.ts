@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { minutes, plus, seconds } from '../../../src/core/clock.ts';
 import { type Problem, problem } from '../../../src/core/problem.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { Latch } from '../../support/latch.ts';
 import { type MailboxStage, openMailboxStage } from '../../support/mailbox-stage.ts';
 import { ScriptedImapMailbox } from '../../support/scripted-imap-mailbox.ts';
 
@@ -14,13 +15,16 @@ let clock: FakeClock;
 let app: Socket;
 let heard = '';
 let refusal: Problem | undefined;
+/** Sessions are opened no sooner than this. */
+let gate: Promise<void> | undefined;
 
 beforeEach(async () => {
   mailbox = new ScriptedImapMailbox();
   clock = new FakeClock();
   refusal = undefined;
+  gate = undefined;
   const tokenExpiresAt = () => plus(clock.now(), minutes(60));
-  stage = await openMailboxStage({ protocol: 'imap', clock, serve: mailbox.serve, refusal: () => refusal, tokenExpiresAt });
+  stage = await openMailboxStage({ protocol: 'imap', clock, serve: mailbox.serve, refusal: mayOpen, tokenExpiresAt });
   app = connect(stage.port, '127.0.0.1');
   heard = '';
   app.on('data', (octets: Buffer) => (heard += octets.toString('latin1'))).on('error', () => undefined);
@@ -30,6 +34,11 @@ afterEach(async () => {
   app.destroy();
   await stage.close();
 });
+
+async function mayOpen(): Promise<Problem | undefined> {
+  await gate;
+  return refusal;
+}
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await nextTurn();
@@ -41,6 +50,16 @@ async function say(text: string, expected: RegExp): Promise<string> {
   app.write(text);
   await until(() => expected.test(heard));
   return heard;
+}
+
+/** Time goes on in small steps up to that: at a leap, deadlines would pass before anybody could answer. */
+async function untilInTime(condition: () => boolean): Promise<void> {
+  await clock.advance(minutes(58));
+  for (let second = 0; second < 120 && !condition(); second += 1) {
+    for (let turn = 0; turn < 50 && !condition(); turn += 1) await nextTurn();
+    await clock.advance(seconds(1));
+  }
+  await until(condition);
 }
 
 async function idle(): Promise<void> {
@@ -282,8 +301,7 @@ describe('what stands in the way', () => {
 describe('ahead of the end of a token', () => {
   it('a session in IDLE goes on over a new connection, and the old one is left', async () => {
     await idle();
-    await clock.advance(minutes(59));
-    await until(() => continued().length === 1);
+    await untilInTime(() => continued().length === 1);
     expect(heard).toBe('');
     await until(() => mailbox.sockets[0]?.destroyed === true);
     mailbox.arrive();
@@ -293,8 +311,7 @@ describe('ahead of the end of a token', () => {
   it('where that fails, the old connection goes on', async () => {
     await idle();
     mailbox.uidValidity = 8;
-    await clock.advance(minutes(59));
-    await until(() => sessions() >= 2 && mailbox.sockets[1]?.destroyed === true);
+    await untilInTime(() => sessions() >= 2 && mailbox.sockets[1]?.destroyed === true);
     mailbox.sockets[0]?.write('* 4 EXISTS\r\n');
     await until(() => heard === '* 4 EXISTS\r\n');
     expect(await say('DONE\r\n', /^c OK/m)).toBe('c OK IDLE done\r\n');
@@ -306,12 +323,44 @@ describe('ahead of the end of a token', () => {
     app.write('c SEARCH ALL\r\n');
     await until(() => mailbox.lines[0]?.length === 2);
     await clock.advance(minutes(59));
+    for (let turn = 0; turn < 50; turn += 1) await nextTurn();
     expect(sessions()).toBe(1);
     heard = '';
     mailbox.socket.write('* SEARCH 1\r\nc OK done\r\n');
     await until(() => /^c OK/m.test(heard));
-    await clock.advance(seconds(30));
+    await clock.advance(seconds(15));
     await until(() => continued().length === 1);
     expect(heard).toBe('* SEARCH 1\r\nc OK done\r\n');
+  });
+
+  it('the old connection is lost while the new one is being opened', async () => {
+    await idle();
+    const latch = new Latch();
+    gate = latch.passed;
+    await clock.advance(minutes(59));
+    mailbox.expire();
+    await nextTurn();
+    latch.open();
+    await until(() => continued().length === 1);
+    for (const socket of mailbox.sockets) socket.write('* 4 EXISTS\r\n');
+    await until(() => heard !== '');
+    expect(await say('DONE\r\n', /^c OK/m)).toMatch(/^(?:\* 4 EXISTS\r\n)*c OK IDLE done\r\n$/);
+    await until(() => mailbox.sockets.filter((socket) => !socket.destroyed).length === 1);
+  });
+});
+
+describe('an application that leaves', () => {
+  it('while its session is being moved leaves nothing behind', async () => {
+    await idle();
+    const latch = new Latch();
+    gate = latch.passed;
+    mailbox.expire();
+    await nextTurn();
+    app.resetAndDestroy();
+    await until(() => app.destroyed);
+    latch.open();
+    await until(() => stage.log.of('mailbox-closed').length + stage.log.of('mailbox-lost').length === 1);
+    await until(() => mailbox.sockets.every((socket) => socket.destroyed));
+    expect(stage.log.of('mailbox-closed')).toHaveLength(1);
   });
 });

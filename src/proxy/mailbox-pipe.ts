@@ -14,6 +14,7 @@ import { between, type DurationMs, milliseconds, type MonotonicMs, seconds } fro
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import type { OpenMailbox } from '../core/ports/mailbox.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
+import { classifyRefusal } from '../policy/mailbox-answers.ts';
 import { type Continued, type Conversation, NotContinued } from './conversation.ts';
 import { tell } from './refusals.ts';
 
@@ -229,6 +230,9 @@ export class MailboxPipe {
   #obstacleAfterLoss(): string | undefined {
     if (this.#isFinishing) return 'it was about to end';
     if (this.#app.readableEnded) return 'the application has said its last word';
+    const { keptGoodbye } = this.#conversation;
+    // To come back at once would make the wait that it asks for longer.
+    if (keptGoodbye !== undefined && isThrottled(this.#mailbox.upstream, keptGoodbye)) return 'the provider asks for patience';
     const isTooSoon = this.#continuedAt !== undefined && between(this.#continuedAt, this.#clock.monotonic()) < SETTLED;
     return isTooSoon ? 'that was just done' : this.#conversation.obstacle;
   }
@@ -366,6 +370,9 @@ export class MailboxPipe {
     this.#timer = this.#clock.startTimer(QUIET, () => this.#finishIfQuiet());
   }
 }
+
+const isThrottled = (upstream: string, goodbye: string): boolean =>
+  classifyRefusal('access', upstream, `BYE ${goodbye}`).row === 'throttled';
 
 /** As part of a sentence. */
 function reasonOf(error: unknown): string {

@@ -263,6 +263,14 @@ describe('what stands in the way', () => {
     expect(heard).toMatch(/^\* BYE .*host name not resolved \(ENOTFOUND\) \(UPSTREAM_LOST\)\r\n$/);
   });
 
+  it('the provider asks for patience: nobody comes back at once', async () => {
+    await idle();
+    mailbox.expire('Request is throttled. Suggested Backoff Time: 299883 milliseconds');
+    await until(() => app.readableEnded);
+    expect(heard).toMatch(/^\* BYE .*Suggested Backoff Time: 299883 milliseconds.*: the provider asks for patience \(UPSTREAM_LOST\)\r\n$/);
+    expect(sessions()).toBe(1);
+  });
+
   it('a session that is ended again at once is not continued for ever', async () => {
     await idle();
     mailbox.expire();

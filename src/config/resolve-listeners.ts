@@ -37,7 +37,11 @@ export async function buildListeners(
   checkPorts(sections, findings);
   checkExposure(sections, findings);
   const imap: MailboxListenerSettings[] = [];
-  for (const entry of sections.imap) imap.push(await buildMailboxListener('imap', entry, sections, files, findings));
+  for (const entry of sections.imap) {
+    const { capabilityInGreeting, plainSearch, specialUse } = entry.value;
+    const settings = await buildMailboxListener('imap', entry, sections, files, findings);
+    imap.push({ ...settings, quirks: { capabilityInGreeting, plainSearch, specialUse } });
+  }
   const pop3: MailboxListenerSettings[] = [];
   for (const entry of sections.pop3) pop3.push(await buildMailboxListener('pop3', entry, sections, files, findings));
   const smtp: SmtpListenerSettings[] = [];

@@ -53,6 +53,19 @@ export const imapListenerSchema = z.strictObject({
   port: port().prefault(1143).describe('TCP port.'),
   ...tlsKeys,
   ...timeouts('24h'),
+  capabilityInGreeting: flag()
+    .prefault(true)
+    .describe('The greeting says the capabilities, as most readers expect and Exchange does not. Off for a reader that stumbles over it.'),
+  plainSearch: flag()
+    .prefault(true)
+    .describe(
+      'Leave `CHARSET UTF-8` out of a SEARCH that is all ASCII; it finds the same. Exchange refuses the charset (`BADCHARSET`) whatever is searched for.',
+    ),
+  specialUse: flag()
+    .prefault(false)
+    .describe(
+      'Where the server does not know SPECIAL-USE (Exchange), add `\\Sent`, `\\Drafts`, `\\Trash`, `\\Junk` or `\\Archive` to mailboxes with well-known English names in replies to LIST. A reader may then move its own sent or deleted messages there.',
+    ),
 });
 
 export const pop3ListenerSchema = z.strictObject({
@@ -89,7 +102,8 @@ export const adminSchema = z.strictObject({
     .optional(),
 });
 
-export type ListenerInput = Omit<z.output<typeof imapListenerSchema>, 'loginTimeout' | 'idleTimeout'>;
-export type MailboxListenerInput = z.output<typeof imapListenerSchema>;
+export type ListenerInput = Omit<MailboxListenerInput, 'loginTimeout' | 'idleTimeout'>;
+export type MailboxListenerInput = z.output<typeof pop3ListenerSchema>;
+export type ImapListenerInput = z.output<typeof imapListenerSchema>;
 export type SmtpListenerInput = z.output<typeof smtpListenerSchema>;
 export type AdminInput = z.output<typeof adminSchema>;

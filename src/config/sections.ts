@@ -26,6 +26,7 @@ import {
   type AdminInput,
   adminSchema,
   imapListenerSchema,
+  type ImapListenerInput,
   type MailboxListenerInput,
   listenersSchema,
   pop3ListenerSchema,
@@ -42,7 +43,7 @@ export interface Entry<Value> {
 /** All entries that fit. Those that do not are missing here and present in the findings. */
 export interface Sections {
   readonly smtp: readonly Entry<SmtpListenerInput>[];
-  readonly imap: readonly Entry<MailboxListenerInput>[];
+  readonly imap: readonly Entry<ImapListenerInput>[];
   readonly pop3: readonly Entry<MailboxListenerInput>[];
   readonly admin: Entry<AdminInput> | undefined;
   readonly state: StateInput;

@@ -28,6 +28,16 @@ export interface ListenerSettings {
   readonly minTls: ListenerMinTls;
 }
 
+/** What is put right for readers that trip on what a server says, or does not say. */
+export interface ImapQuirks {
+  /** The greeting says the capabilities. */
+  readonly capabilityInGreeting: boolean;
+  /** `CHARSET UTF-8` is left out of searches that need none. */
+  readonly plainSearch: boolean;
+  /** LIST says what well-known mailboxes are for, where the server does not. */
+  readonly specialUse: boolean;
+}
+
 /** One listening socket for applications that read mail. */
 export interface MailboxListenerSettings extends ListenerSettings {
   readonly protocol: 'imap' | 'pop3';
@@ -35,6 +45,8 @@ export interface MailboxListenerSettings extends ListenerSettings {
   readonly loginTimeout: DurationMs;
   /** A session in which neither side has said anything for so long is ended. */
   readonly idleTimeout: DurationMs;
+  /** Of IMAP. */
+  readonly quirks?: ImapQuirks;
 }
 
 /** One listening socket for submission. */

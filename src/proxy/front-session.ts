@@ -6,22 +6,24 @@
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import type { Client } from '../core/client.ts';
-import { between, type DurationMs, type MonotonicMs } from '../core/clock.ts';
+import { between, type DurationMs, milliseconds, type MonotonicMs } from '../core/clock.ts';
 import { sessionId } from '../core/ids.ts';
 import { parseIpAddress } from '../core/ip-network.ts';
-import type { MailboxListenerSettings } from '../core/listener.ts';
+import type { ImapQuirks, MailboxListenerSettings } from '../core/listener.ts';
 import type { Log } from '../core/ports/log.ts';
 import { MailboxError, type MailboxUpstream, type OpenMailbox } from '../core/ports/mailbox.ts';
 import type { Random } from '../core/ports/random.ts';
 import { type Problem, problem } from '../core/problem.ts';
+import { cleanText } from '../core/reply.ts';
 import { clientTlsFailure } from '../platform/client-tls-failure.ts';
 import { SessionJournal } from '../platform/session-journal.ts';
 import { type GateDependencies, LoginGate } from '../policy/login-gate.ts';
 import { AppConnection, DialogueOver } from './app-connection.ts';
+import type { Conversation } from './conversation.ts';
 import type { Entry, FrontDependencies } from './front.ts';
 import { ImapConversation } from './imap-conversation.ts';
 import { ImapFront } from './imap-front.ts';
-import { MailboxPipe, type PipeReport } from './mailbox-pipe.ts';
+import { MailboxPipe, type Move, type PipeReport } from './mailbox-pipe.ts';
 import { Pop3Conversation } from './pop3-conversation.ts';
 import { Pop3Front } from './pop3-front.ts';
 import { tell } from './refusals.ts';
@@ -35,10 +37,8 @@ export interface SessionDependencies extends GateDependencies {
   readonly log: Log;
 }
 
-const PROTOCOLS = {
-  imap: { front: ImapFront, conversation: ImapConversation },
-  pop3: { front: Pop3Front, conversation: Pop3Conversation },
-} as const;
+const FRONTS = { imap: ImapFront, pop3: Pop3Front } as const;
+const NO_QUIRKS: ImapQuirks = { capabilityInGreeting: true, plainSearch: false, specialUse: false };
 
 export class FrontSession {
   readonly #deps: SessionDependencies;
@@ -101,7 +101,7 @@ export class FrontSession {
   /** @returns Undefined where the session has ended without a login. */
   async #welcome(): Promise<Entry | undefined> {
     const { settings, secureContext } = this.#deps;
-    const { front: Front } = PROTOCOLS[settings.protocol];
+    const Front = FRONTS[settings.protocol];
     try {
       if (settings.tls === 'implicit' && secureContext !== undefined) await this.#connection.startTls(secureContext);
       return await new Front(this.#frontDependencies()).run();
@@ -118,6 +118,7 @@ export class FrontSession {
       connection: this.#connection,
       gate: this.#gate,
       starttls: settings.tls === 'starttls' ? secureContext : undefined,
+      quirks: settings.quirks ?? NO_QUIRKS,
       enter: (client) => this.#enter(client),
       noteClearText: () => this.#noteClearText(),
     };
@@ -151,31 +152,62 @@ export class FrontSession {
   }
 
   async #passOn({ mailbox, answer }: Entry): Promise<PipeReport> {
-    const { settings, clock } = this.#deps;
-    const { conversation: Conversation } = PROTOCOLS[settings.protocol];
+    const { settings, clock, random } = this.#deps;
     const { upstream, user } = mailbox;
     const { tls } = this.#connection;
     const facts = { upstream, user, protocol: settings.protocol, ...(tls === undefined ? {} : { tls }) };
     this.#journal.debug('mailbox-opened', 'the application reads mail', facts);
     const { socket: app, rest: ahead } = this.#connection.detach();
     const { idleTimeout } = settings;
-    this.#pipe = new MailboxPipe({ app, ahead, mailbox, answer, conversation: new Conversation(), clock, idleTimeout });
+    this.#pipe = new MailboxPipe({
+      app,
+      ahead,
+      mailbox,
+      answer,
+      conversation: this.#converse(mailbox),
+      clock,
+      idleTimeout,
+      reopen: (signal) => this.#reopen(signal),
+      renewBefore: renewBefore(random),
+      onContinued: (move) => this.#noteMove(move),
+    });
     if (this.#isStopping) this.#pipe.finish();
     return this.#pipe.ended;
   }
 
-  #noteEnd({ end, octetsToApp }: PipeReport): void {
+  #converse({ protocol, capabilities }: OpenMailbox): Conversation {
+    if (protocol === 'pop3') return new Pop3Conversation();
+    const { plainSearch, specialUse } = this.#deps.settings.quirks ?? NO_QUIRKS;
+    const knowsUse = capabilities.some((capability) => capability.toUpperCase() === 'SPECIAL-USE');
+    return new ImapConversation({ plainSearch, specialUse: specialUse && !knowsUse });
+  }
+
+  /** The login must be good still, and lead to the same mailbox. */
+  async #reopen(signal: AbortSignal): Promise<OpenMailbox> {
+    const { clients, mailboxes, settings } = this.#deps;
+    const client = this.#client;
+    if (client === undefined || clients.renewed(client)?.account !== client.account) {
+      throw new MailboxError(problem('UPSTREAM_LOST', 'the login of the application is no longer in the configuration'));
+    }
+    return mailboxes.open({ protocol: settings.protocol, account: client.account, signal });
+  }
+
+  #noteMove({ upstream, ended }: Move): void {
+    const why = ended === undefined ? 'ahead of the end of its token' : `after the provider had ended it (${cleanText(ended)})`;
+    const fields = { upstream, protocol: this.#deps.settings.protocol };
+    this.#journal.info('mailbox-continued', `a session that reads mail goes on over a new connection, ${why}`, fields);
+  }
+
+  #noteEnd({ end, problem: what, octetsToApp }: PipeReport): void {
     const { clock, settings } = this.#deps;
     const durationMs: DurationMs = between(this.#openedAt, clock.monotonic());
     const fields = { protocol: settings.protocol, durationMs, size: octetsToApp };
-    if (end === 'upstream-lost') {
-      const what = problem('UPSTREAM_LOST', 'the upstream ended a session that reads mail without a goodbye', { remedy: LOST_REMEDY });
-      this.#journal.refused('mailbox-lost', what, undefined, fields);
-    } else this.#journal.info('mailbox-closed', `a session that reads mail has ended: ${ENDS[end]}`, fields);
+    if (what === undefined) this.#journal.info('mailbox-closed', `a session that reads mail has ended: ${ENDS[end]}`, fields);
+    else this.#journal.refused('mailbox-lost', what, undefined, fields);
   }
 
   #endDialogue({ end, message }: DialogueOver): void {
-    const { front: Front } = PROTOCOLS[this.#deps.settings.protocol];
+    const Front = FRONTS[this.#deps.settings.protocol];
     if (end === 'tls-hello' || end === 'tls-failed') {
       const hello = 'wrong version number: TLS where clear text comes first';
       const what = end === 'tls-hello' ? tlsOnPlainPort(this.#deps.settings) : clientTlsFailure(message);
@@ -204,9 +236,6 @@ export class FrontSession {
   }
 }
 
-const LOST_REMEDY =
-  'Nothing, if it passes: the application connects again. Providers end sessions when they move a mailbox or a token ends.';
-
 const ENDS: Readonly<Record<PipeReport['end'], string>> = {
   app: 'by the application',
   upstream: 'in order',
@@ -214,6 +243,12 @@ const ENDS: Readonly<Record<PipeReport['end'], string>> = {
   idle: 'idle for too long',
   stopped: 'Postern stops',
 };
+
+/** One to two minutes: later than a token is renewed, and not at the same moment for all sessions of an account. */
+function renewBefore(random: Random): DurationMs {
+  const [share = 0] = random.octets(1);
+  return milliseconds(60_000 + (60_000 * share) / 255);
+}
 
 function tlsOnPlainPort({ protocol }: MailboxListenerSettings): Problem {
   const cause = `the client began TLS at once on a port that expects ${protocol.toUpperCase()} in clear text first`;

@@ -5,6 +5,7 @@
  */
 import type { SecureContext } from 'node:tls';
 import type { Client } from '../core/client.ts';
+import type { ImapQuirks } from '../core/listener.ts';
 import type { OpenMailbox } from '../core/ports/mailbox.ts';
 import type { Problem } from '../core/problem.ts';
 import type { LoginGate } from '../policy/login-gate.ts';
@@ -16,6 +17,8 @@ export interface FrontDependencies {
   readonly gate: LoginGate;
   /** Present where STARTTLS or STLS is offered. */
   readonly starttls: SecureContext | undefined;
+  /** Of IMAP. */
+  readonly quirks: ImapQuirks;
   /** Open the mailbox of a client that has logged in. What stands in the way is a value: the dialogue goes on. */
   readonly enter: (client: Client) => Promise<OpenMailbox | Problem>;
   /** A password was about to come in clear text from afar. */

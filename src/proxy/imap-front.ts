@@ -36,7 +36,8 @@ export class ImapFront {
 
   /** @throws DialogueOver */
   async run(): Promise<Entry> {
-    this.#say(`* OK [CAPABILITY ${this.#capabilities()}] Postern is ready`);
+    const code = this.#deps.quirks.capabilityInGreeting ? `[CAPABILITY ${this.#capabilities()}] ` : '';
+    this.#say(`* OK ${code}Postern is ready`);
     for (;;) {
       const entry = await this.#serveCommand();
       if (entry !== undefined) return entry;

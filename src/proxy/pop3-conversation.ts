@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import type { Conversation } from './conversation.ts';
+import { type Conversation, NotContinued } from './conversation.ts';
 
 const LF = 0x0a;
 /** Of a line that is a command, enough to know its verb. */
@@ -53,17 +53,9 @@ export class Pop3Conversation implements Conversation {
     return Buffer.from(kept, 'latin1');
   }
 
-  fromUpstream(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; ) {
-      const end = chunk.indexOf(LF, at);
-      const stop = end === -1 ? chunk.length : end + 1;
-      if (this.#lineStart.length < 4) this.#lineStart += chunk.toString('latin1', at, Math.min(stop, at + 4));
-      this.#isLineStart = end !== -1;
-      at = stop;
-      if (end === -1) return;
-      this.#endLine(this.#lineStart);
-      this.#lineStart = '';
-    }
+  fromUpstream(chunk: Buffer): Buffer {
+    this.#follow(chunk);
+    return chunk;
   }
 
   get isAtRest(): boolean {
@@ -79,8 +71,38 @@ export class Pop3Conversation implements Conversation {
     return this.#hasSaidGoodbye;
   }
 
+  get keptGoodbye(): undefined {
+    return undefined;
+  }
+
+  /** RFC 1939 §4, §6: lock, numbers and deletions are those of one connection. */
+  get obstacle(): string {
+    return 'a session of POP3 ends with its connection';
+  }
+
+  continueOn(): Promise<never> {
+    return Promise.reject(new NotContinued(this.obstacle));
+  }
+
+  moved(): never {
+    throw new Error(this.obstacle);
+  }
+
   farewell(why: string): string {
     return `-ERR [SYS/TEMP] ${why}\r\n`;
+  }
+
+  #follow(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      const end = chunk.indexOf(LF, at);
+      const stop = end === -1 ? chunk.length : end + 1;
+      if (this.#lineStart.length < 4) this.#lineStart += chunk.toString('latin1', at, Math.min(stop, at + 4));
+      this.#isLineStart = end !== -1;
+      at = stop;
+      if (end === -1) return;
+      this.#endLine(this.#lineStart);
+      this.#lineStart = '';
+    }
   }
 
   #begin(part: Buffer, isWholeLine: boolean): Buffer | undefined {

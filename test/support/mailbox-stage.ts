@@ -7,7 +7,7 @@ import { connect, type Server, type Socket, createServer } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { MailboxListenerSettings } from '../../src/core/listener.ts';
 import type { Client } from '../../src/core/client.ts';
-import { hours, minutes } from '../../src/core/clock.ts';
+import { type EpochMs, hours, minutes } from '../../src/core/clock.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { MailboxError, type MailboxUpstream } from '../../src/core/ports/mailbox.ts';
 import { type Problem, problem } from '../../src/core/problem.ts';
@@ -50,6 +50,14 @@ export interface MailboxStageOptions {
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
+  /** In place of a server that answers line by line. */
+  readonly serve?: (socket: Socket) => void;
+  /** That the server lists after the sign-in. */
+  readonly capabilities?: readonly string[];
+  /** What stands in the way of another session at this moment. */
+  readonly refusal?: () => Problem | undefined | Promise<Problem | undefined>;
+  /** Of the token of a session that begins now. */
+  readonly tokenExpiresAt?: () => EpochMs;
 }
 
 export interface MailboxStage {
@@ -80,7 +88,11 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
   const { protocol, answer = defaultAnswer(protocol), clock = new EagerClock() } = options;
   const received: Buffer[] = [];
   const upstreams: Socket[] = [];
-  const server = createServer((socket) => serve(socket, answer, received, upstreams));
+  const server = createServer((socket) => {
+    if (options.serve === undefined) return serve(socket, answer, received, upstreams);
+    upstreams.push(socket);
+    options.serve(socket);
+  });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   const log = new MemoryLog();
   const pem = options.settings?.tls === undefined || options.settings.tls === 'off' ? undefined : stageCertificate();
@@ -97,7 +109,7 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
     ...options.settings,
   };
   const deps = {
-    mailboxes: mailboxesAt(server),
+    mailboxes: mailboxesAt(server, options),
     clients: new ClientDirectory(MAILBOX_CLIENTS),
     passwords: new PasswordCheck({ clock, random: systemRandom }),
     clock,
@@ -139,22 +151,23 @@ function serve(socket: Socket, answer: (line: string) => string, received: Buffe
 }
 
 /** Without TLS and sign-in, which have tests of their own. */
-function mailboxesAt(server: Server): MailboxUpstream {
+function mailboxesAt(server: Server, options: MailboxStageOptions): MailboxUpstream {
   return {
     async open({ protocol, account }) {
-      const refusal = REFUSALS[account];
+      const refusal = REFUSALS[account] ?? (await options.refusal?.());
       if (refusal !== undefined) throw new MailboxError(refusal);
       const socket = connect(portOf(server), '127.0.0.1');
       await new Promise<void>((resolve) => void socket.once('connect', resolve));
       socket.on('error', () => undefined).pause();
-      const capabilities = protocol === 'imap' ? ['IMAP4rev1', 'AUTH=XOAUTH2', 'SASL-IR', 'IDLE', 'COMPRESS=DEFLATE', 'MOVE'] : [];
+      const usual = protocol === 'imap' ? ['IMAP4rev1', 'AUTH=XOAUTH2', 'SASL-IR', 'IDLE', 'COMPRESS=DEFLATE', 'MOVE'] : [];
       return {
         protocol,
         upstream: 'imap.lab.test:993',
         user: 'billing@postern.test',
         socket,
         rest: Buffer.alloc(0),
-        capabilities,
+        capabilities: options.capabilities ?? usual,
+        ...(options.tokenExpiresAt === undefined ? {} : { tokenExpiresAt: options.tokenExpiresAt() }),
         close: () => void socket.destroy(),
       };
     },

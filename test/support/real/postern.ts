@@ -29,6 +29,8 @@ export interface RelaySettings {
   readonly logLevel?: 'info' | 'trace';
   /** Of all accounts; `direct` unless told. */
   readonly delivery?: 'auto' | 'direct' | 'queue';
+  /** Opened for applications that read mail with IMAP, in clear text; absent: none is. */
+  readonly imapPort?: number;
 }
 
 /** One line of the log. */
@@ -88,6 +90,7 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
         { ...listener(ports.implicit), tls: 'implicit', ...tls },
         { ...listener(ports.small), maxSize: '100KB' },
       ],
+      ...(settings.imapPort === undefined ? {} : { imap: [listener(settings.imapPort)] }),
     },
     state: { dir: './state' },
     providers: {

@@ -19,6 +19,9 @@ beforeAll(() => {
 });
 afterAll(() => folder.remove());
 
+/** Unless told otherwise. */
+const QUIRKS = { capabilityInGreeting: true, plainSearch: true, specialUse: false };
+
 describe('defaults', () => {
   it('make an empty file a relay on loopback that nobody may use', async () => {
     const result = await folder.load('');
@@ -265,7 +268,7 @@ fetch: [{ account: main, to: { maildir: ./mail } }]
     expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap[0]', 'listeners.pop3[0]', 'fetch']);
     expect(configOf(result).listeners).toMatchObject({
       smtp: [],
-      imap: [{ protocol: 'imap', name: '127.0.0.1:1143', tls: 'off', loginTimeout: 60_000, idleTimeout: 86_400_000 }],
+      imap: [{ protocol: 'imap', name: '127.0.0.1:1143', tls: 'off', loginTimeout: 60_000, idleTimeout: 86_400_000, quirks: QUIRKS }],
       pop3: [{ protocol: 'pop3', name: '127.0.0.1:1110', idleTimeout: 3_600_000 }],
     });
     expect(configOf(result).accounts[0]?.provider.scopes).toEqual([

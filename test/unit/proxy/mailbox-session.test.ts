@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hours, minutes, seconds } from '../../../src/core/clock.ts';
+import { type Problem, problem } from '../../../src/core/problem.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { type MailboxStage, type MailboxStageOptions, openMailboxStage } from '../../support/mailbox-stage.ts';
 
@@ -44,12 +45,16 @@ class Reader {
 
 describe('an upstream that vanishes', () => {
   it('is told between responses', async () => {
-    const stage = await stageOf({ protocol: 'imap' });
+    let refusal: Problem | undefined;
+    const stage = await stageOf({ protocol: 'imap', refusal: () => refusal });
     const reader = new Reader(stage.port);
     await reader.logIn();
+    refusal = problem('UPSTREAM_UNREACHABLE', 'imap.lab.test:993: host name not resolved (ENOTFOUND)');
     stage.upstreams[0]?.destroy();
     await once(reader.socket, 'end');
-    expect(reader.text).toMatch(/\* BYE The connection to the mail provider was lost \(UPSTREAM_LOST\)\r\n$/);
+    expect(reader.text).toMatch(
+      /\* BYE the mail provider ended the session \(the connection was lost\), .*: host name not resolved \(ENOTFOUND\) \(UPSTREAM_LOST\)\r\n$/,
+    );
     reader.socket.end();
     while (stage.log.of('mailbox-lost').length === 0) await nextTurn();
     expect(stage.log.of('mailbox-lost')).toMatchObject([{ client: 'erp', account: 'billing', problem: { code: 'UPSTREAM_LOST' } }]);
@@ -166,6 +171,32 @@ describe('backpressure', () => {
     const before = reader.text.length;
     reader.socket.resume();
     while (reader.text.length - before < sent) await nextTurn();
+  });
+});
+
+describe('the switches of a listener', () => {
+  const quirks = { capabilityInGreeting: false, plainSearch: true, specialUse: true };
+  const answer = (line: string): string =>
+    line.includes('LIST') ? `* LIST () "/" "Sent Items"\r\nc OK done\r\n` : `${line[0]} OK done\r\n`;
+
+  it('change what is said both ways', async () => {
+    const stage = await stageOf({ protocol: 'imap', settings: { quirks }, answer });
+    const reader = new Reader(stage.port);
+    await reader.until(/^\* OK Postern is ready\r\n$/);
+    await reader.logIn();
+    reader.socket.write('b SEARCH CHARSET UTF-8 UNSEEN\r\nc LIST "" *\r\n');
+    await reader.until(/^c OK/m);
+    expect(stage.upstreamText()).toBe('b SEARCH UNSEEN\r\nc LIST "" *\r\n');
+    expect(reader.text).toContain('* LIST (\\Sent) "/" "Sent Items"\r\n');
+  });
+
+  it('leave LIST to a server that knows SPECIAL-USE', async () => {
+    const stage = await stageOf({ protocol: 'imap', settings: { quirks }, answer, capabilities: ['IMAP4rev1', 'SPECIAL-USE'] });
+    const reader = new Reader(stage.port);
+    await reader.logIn();
+    reader.socket.write('c LIST "" *\r\n');
+    await reader.until(/^c OK/m);
+    expect(reader.text).toContain('* LIST () "/" "Sent Items"\r\n');
   });
 });
 

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
+import { isPlainAddress } from '../core/address.ts';
 import { type ExaminationStep, type Setup, SIGN_IN_WAYS } from '../core/ports/setup.ts';
 import { PROBLEMS, type ProblemCode } from '../core/problem.ts';
 import { absent, answerWith, type DocumentedRoute, parse } from './api.ts';
@@ -61,7 +62,7 @@ const signInSchema = z.object({
 
 const wayBody = z.strictObject({ way: z.enum(SIGN_IN_WAYS) });
 const pasteBody = z.strictObject({ address: z.string().max(16_384) });
-const testBody = z.strictObject({ to: z.string().min(3).max(320) });
+const testBody = z.strictObject({ to: z.string().refine(isPlainAddress, { error: 'is not a mail address' }) });
 
 /** On the admin port only. */
 export function setupRoutes(setup: Setup): readonly DocumentedRoute[] {

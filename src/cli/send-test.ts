@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import { submitTest, type TestSubmission } from '../app/send-test.ts';
+import { isPlainAddress } from '../core/address.ts';
 import { chooseAccounts } from './choose-accounts.ts';
 import { type Command, EXIT } from './command.ts';
 import { loadForCommand, printJson } from './load.ts';
@@ -11,7 +12,7 @@ import { loadForCommand, printJson } from './load.ts';
 export const sendTest: Command = {
   async run(invocation) {
     const [name = '', to = ''] = invocation.positionals;
-    if (!isAddress(to)) {
+    if (!isPlainAddress(to)) {
       process.stderr.write(`postern: not a mail address: ${to.replace(/[^\u0020-\u007e]/g, '?').slice(0, 100)}\n`);
       return EXIT.usage;
     }
@@ -25,10 +26,6 @@ export const sendTest: Command = {
     return submission.problem === undefined ? EXIT.ok : EXIT.problem;
   },
 };
-
-/** One address as it can stand in RCPT TO: no name, no angle brackets, no list. */
-const isAddress = (text: string): boolean =>
-  /^[^\s<>",;:@\u0000-\u001f\u007f-\u009f]{1,64}@[^\s<>",;:@\u0000-\u001f\u007f-\u009f]{1,255}$/.test(text);
 
 function flat({ problem, ...rest }: TestSubmission): object {
   return problem === undefined ? rest : { ...rest, problem: problem.code, cause: problem.cause, remedy: problem.remedy };

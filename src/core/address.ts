@@ -17,3 +17,8 @@ export function domainOf(address: string): string {
 export function isSameMailbox(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
+
+/** One address as it can stand in RCPT TO: no name, no angle brackets, no list, nothing that ends a line. */
+export function isPlainAddress(text: string): boolean {
+  return /^[^\s<>",;:@\u0000-\u001f\u007f-\u009f]{1,64}@[^\s<>",;:@\u0000-\u001f\u007f-\u009f]{1,255}$/.test(text);
+}

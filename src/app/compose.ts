@@ -157,6 +157,7 @@ export class Relay implements Service {
       delivery,
       tokens,
       pool,
+      mailboxes,
       secretEnds: knownEnds(() => inUse.users.accounts, store, log),
       queueLimit: config.delivery.queueLimit,
       clock: systemClock,

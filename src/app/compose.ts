@@ -168,6 +168,7 @@ export class Relay implements Service {
       delivery,
       tokens,
       pool,
+      mailboxes,
       secretEnds: knownEnds(() => inUse.users.accounts, store, log),
       queueLimit: config.delivery.queueLimit,
       clock: systemClock,

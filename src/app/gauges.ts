@@ -10,6 +10,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Gauges, GaugeSource } from '../core/ports/metrics.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import type { Delivery } from '../delivery/delivery.ts';
+import type { Mailboxes } from '../mailbox/mailboxes.ts';
 import type { SecretEnd } from '../observability/secret-expiry.ts';
 import type { TokenManager } from '../token/token-manager.ts';
 import type { SessionPool } from '../upstream/session-pool.ts';
@@ -23,6 +24,7 @@ export interface GaugedRooms {
   readonly delivery: Delivery;
   readonly tokens: TokenManager;
   readonly pool: SessionPool;
+  readonly mailboxes: Pick<Mailboxes, 'sessionCount'>;
   readonly secretEnds: () => Promise<readonly SecretEnd[]>;
   readonly queueLimit: Octets;
   readonly clock: Clock;
@@ -34,6 +36,7 @@ export function gaugeSources(rooms: GaugedRooms): readonly GaugeSource[] {
     (gauges) => gaugeListeners(rooms, gauges),
     (gauges) => gaugeQueue(rooms, gauges),
     (gauges) => gaugeAccounts(rooms, gauges),
+    (gauges) => gaugeMailboxes(rooms, gauges),
     (gauges) => gaugeSecrets(rooms, gauges),
   ];
 }
@@ -69,6 +72,18 @@ function gaugeAccounts(rooms: GaugedRooms, gauges: Gauges): void {
     gauges.set('postern_upstream_connections', { account }, pool.connections(account));
     gauges.set('postern_upstream_connections_limit', { account }, provider.limits.connections);
     gaugeToken(rooms, account, gauges);
+  }
+}
+
+/** Exported for its test: the other rooms take a whole relay. */
+export function gaugeMailboxes(
+  { accounts, listeners, mailboxes }: Pick<GaugedRooms, 'accounts' | 'listeners' | 'mailboxes'>,
+  gauges: Gauges,
+): void {
+  for (const protocol of ['imap', 'pop3'] as const) {
+    if (!listeners.some((listener) => listener.protocol === protocol)) continue;
+    for (const { name: account } of accounts)
+      gauges.set('postern_mailbox_sessions', { account, protocol }, mailboxes.sessionCount(account, protocol));
   }
 }
 

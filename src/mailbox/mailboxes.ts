@@ -14,11 +14,12 @@ import type { Account, AccountName } from '../core/account.ts';
 import { between, type DurationMs, milliseconds, type MonotonicMs, plus, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
-import { MailboxError, type MailboxRequest, type MailboxUpstream, type OpenMailbox } from '../core/ports/mailbox.ts';
+import { MailboxError, type MailboxProtocol, type MailboxRequest, type MailboxUpstream, type OpenMailbox } from '../core/ports/mailbox.ts';
 import type { TokenSource } from '../core/ports/token-source.ts';
 import { type Problem, problem } from '../core/problem.ts';
 import { type Dial, dial } from '../platform/dial.ts';
 import { PasswordGuard } from '../policy/password-guard.ts';
+import { SessionCount } from '../policy/session-count.ts';
 import { type Leave, type NoPlace, SessionPlaces } from './session-places.ts';
 import { type SignInDependencies, signInToMailbox } from './sign-in.ts';
 
@@ -46,11 +47,18 @@ export class Mailboxes implements MailboxUpstream {
   #accounts: ReadonlyMap<AccountName, AccountMailbox> = new Map();
   readonly #deps: SignInDependencies;
   readonly #stopping = new AbortController();
+  /** Signed in, by account. Places are more: one is held from before the connection. */
+  readonly #open: Readonly<Record<MailboxProtocol, SessionCount>> = { imap: new SessionCount(), pop3: new SessionCount() };
 
   constructor({ accounts, tokens, clock, log, dial: open = dial }: MailboxDependencies) {
     this.#deps = { tokens, clock, log, dial: open, passwords: new PasswordGuard(clock) };
     this.update(accounts);
     setMaxListeners(0, this.#stopping.signal); // One for each sign-in in progress; Node would warn of a leak at eleven.
+  }
+
+  /** Sessions of the account that have signed in and are not over. */
+  sessionCount(account: AccountName, protocol: MailboxProtocol): number {
+    return this.#open[protocol].of(account);
   }
 
   /** Take over a changed configuration. */
@@ -78,7 +86,12 @@ export class Mailboxes implements MailboxUpstream {
     if (typeof leave === 'string') throw new MailboxError(noPlace(mailbox, leave));
     try {
       this.#throwIfPaused(mailbox); // Things may have changed during the wait.
-      return openMailbox(protocol, await this.#signIn(mailbox, protocol, anyEnd), leave);
+      const session = await this.#signIn(mailbox, protocol, anyEnd);
+      const uncount = this.#open[protocol].enter(name, undefined);
+      return openMailbox(protocol, session, () => {
+        uncount?.();
+        leave();
+      });
     } catch (error) {
       leave();
       if (error instanceof MailboxError) this.#notePause(mailbox, error);

@@ -9,7 +9,6 @@ import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { eventually } from '../support/real/daemon.ts';
 import { type RealServers, startRealServers } from '../support/real/mail-servers.ts';
 import { sampleMessage } from '../support/real/messages.ts';
-import { lowPort } from '../support/real/ports.ts';
 import { APP_ADDRESS, BILLING, configureRelay, LOGIN, type Relay, startRelay } from '../support/real/postern.ts';
 import { submit } from '../support/real/submit.ts';
 import { notRun, whyNotRun } from '../support/real/suite.ts';
@@ -46,8 +45,10 @@ describe.skipIf(notRun !== undefined)(`a session that outlives its connection to
   beforeAll(async () => {
     servers = await startRealServers();
     proxy = await CuttingProxy.open(servers.imapPort);
-    imapPort = await lowPort();
-    relay = await startRelay(await configureRelay({ ...servers, imapPort: proxy.port }, { name: 'continuation', imapPort }));
+    relay = await startRelay(
+      await configureRelay(servers, { name: 'continuation', upstreamPorts: { imap: proxy.port, pop3: servers.pop3Port } }),
+    );
+    imapPort = relay.mailboxPorts.imap.off;
     await deliver();
   });
   afterAll(async () => {

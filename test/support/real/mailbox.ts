@@ -42,6 +42,17 @@ export async function countMessages(server: ImapServer, mailbox: string, accessT
   }
 }
 
+/** Puts messages into INBOX, octet for octet, with APPEND (RFC 9051 §6.3.12). */
+export async function appendMessages(server: ImapServer, mailbox: string, accessToken: string, contents: readonly Buffer[]): Promise<void> {
+  const client = await ImapClient.open(server);
+  try {
+    await client.authenticate(mailbox, accessToken);
+    for (const content of contents) await client.append(content);
+  } finally {
+    client.close();
+  }
+}
+
 class ImapClient {
   readonly #socket: TLSSocket;
   #received: Buffer[] = [];
@@ -82,6 +93,18 @@ class ImapClient {
     const answer = await this.#answer(new RegExp(`^${tag} `));
     if (!new RegExp(`^${tag} OK`, 'm').test(answer.text)) throw new Error(`${command}: ${answer.text}`);
     return answer;
+  }
+
+  async append(content: Buffer): Promise<void> {
+    this.#tag += 1;
+    const tag = `a${this.#tag}`;
+    this.#socket.write(`${tag} APPEND INBOX {${content.length}}\r\n`);
+    const { text: invitation } = await this.#answer(new RegExp(`^(?:\\+ |${tag} )`));
+    if (!/^\+ /m.test(invitation)) throw new Error(`APPEND: ${invitation}`);
+    this.#socket.write(content);
+    this.#socket.write('\r\n');
+    const { text } = await this.#answer(new RegExp(`^${tag} `));
+    if (!new RegExp(`^${tag} OK`, 'm').test(text)) throw new Error(`APPEND: ${text}`);
   }
 
   close(): void {

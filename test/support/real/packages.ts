@@ -47,12 +47,12 @@ apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends "$@"
 if [ -d /run/systemd/system ]; then systemctl disable --quiet postfix dovecot dovecot.socket || true; fi
 `;
 
-async function missingPackages(packages: readonly string[]): Promise<string[]> {
-  const query = ['-W', '-f', '${db:Status-Status} ${Package}\\n', ...packages];
+async function missingPackages(wanted: readonly string[] = PACKAGES): Promise<string[]> {
+  const query = ['-W', '-f', '${db:Status-Status} ${Package}\\n', ...wanted];
   // Exits with 1, and still lists the others, when it has never heard of one.
   const { stdout } = await run('dpkg-query', query).catch((error: { stdout: string }) => error);
   const installed = new Set(stdout.split('\n').flatMap((line) => (line.startsWith('installed ') ? [line.slice('installed '.length)] : [])));
-  return packages.filter((name) => !installed.has(name));
+  return wanted.filter((name) => !installed.has(name));
 }
 
 /**
@@ -80,16 +80,35 @@ export async function ensurePackages(packages: readonly string[] = PACKAGES): Pr
   if (reason !== undefined) return reason;
   const missing = await missingPackages(packages);
   if (missing.length === 0) return undefined;
-  process.stderr.write(`real servers: installing ${missing.join(' ')}\n`);
-  try {
-    await run('sh', ['-c', INSTALL, 'install', ...missing], { maxBuffer: 64 * 1024 * 1024 });
-  } catch (error) {
-    const output = error instanceof Error && 'stderr' in error ? String(error.stderr).slice(-2000) : '';
-    throw new Error(`real servers: could not install ${missing.join(' ')} (POSTERN_REAL=off leaves these tests out)\n${output}`, {
-      cause: error,
+  const failure = await install(missing);
+  if (failure !== undefined)
+    throw new Error(`real servers: could not install ${missing.join(' ')} (POSTERN_REAL=off leaves these tests out)\n${failure.message}`, {
+      cause: failure,
     });
-  }
   const left = await missingPackages(packages);
   if (left.length > 0) throw new Error(`real servers: still missing after the installation: ${left.join(' ')}`);
   return undefined;
+}
+
+/**
+ * Install mail programs, each by itself, where the servers are installed. What cannot be had is printed, and no reason for the others not to be tried.
+ */
+export async function installReaders(names: readonly string[]): Promise<void> {
+  if (reasonNotToRun() !== undefined) return;
+  for (const name of await missingPackages(names)) {
+    const failure = await install([name]);
+    if (failure !== undefined) process.stderr.write(`real servers: could not install ${name}: ${failure.message.slice(-500)}\n`);
+  }
+}
+
+/** @returns Why not, in the words of apt; undefined where it worked. */
+async function install(names: readonly string[]): Promise<Error | undefined> {
+  process.stderr.write(`real servers: installing ${names.join(' ')}\n`);
+  try {
+    await run('sh', ['-c', INSTALL, 'install', ...names], { maxBuffer: 64 * 1024 * 1024 });
+    return undefined;
+  } catch (error) {
+    const output = error instanceof Error && 'stderr' in error ? String(error.stderr).slice(-2000) : String(error);
+    return new Error(output, { cause: error });
+  }
 }

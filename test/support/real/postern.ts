@@ -29,15 +29,19 @@ export interface RelaySettings {
   readonly logLevel?: 'info' | 'trace';
   /** Of all accounts; `direct` unless told. */
   readonly delivery?: 'auto' | 'direct' | 'queue';
-  /** Opened for applications that read mail with IMAP, in clear text; absent: none is. */
-  readonly imapPort?: number;
+  /** Where IMAP and POP3 are spoken upstream; the servers themselves unless told. */
+  readonly upstreamPorts?: { readonly imap: number; readonly pop3: number };
 }
+
+/** Where applications read mail. */
+export type MailboxPorts = Readonly<Record<'imap' | 'pop3', Readonly<Record<'off' | 'starttls' | 'implicit', number>>>>;
 
 /** One line of the log. */
 export type LogLine = Readonly<Record<string, unknown>>;
 
 export interface Relay {
   readonly ports: Readonly<Record<'off' | 'starttls' | 'implicit' | 'small', number>>;
+  readonly mailboxPorts: MailboxPorts;
   /** Directory of its state. */
   readonly stateDir: string;
   /** Every line it has logged. */
@@ -73,8 +77,15 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
   const { delivery = 'direct' } = settings;
   await writeSecrets(servers, folder);
   const ports = { off: await lowPort(), starttls: await lowPort(), implicit: await lowPort(), small: await lowPort() };
+  const mailboxPorts = { imap: await threePorts(), pop3: await threePorts() };
   const listener = (port: number) => ({ host: '127.0.0.1', port });
   const tls = { cert: servers.certFile, key: servers.keyFile };
+  const mailboxListeners = (of: MailboxPorts['imap']) => [
+    listener(of.off),
+    { ...listener(of.starttls), tls: 'starttls', ...tls },
+    { ...listener(of.implicit), tls: 'implicit', ...tls },
+  ];
+  const upstream = settings.upstreamPorts ?? { imap: servers.imapPort, pop3: servers.pop3Port };
   const delegated = (account: string) => ({
     grant: 'refresh_token',
     tenant: servers.authorization.tenant,
@@ -90,7 +101,8 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
         { ...listener(ports.implicit), tls: 'implicit', ...tls },
         { ...listener(ports.small), maxSize: '100KB' },
       ],
-      ...(settings.imapPort === undefined ? {} : { imap: [listener(settings.imapPort)] }),
+      imap: mailboxListeners(mailboxPorts.imap),
+      pop3: mailboxListeners(mailboxPorts.pop3),
     },
     state: { dir: './state' },
     providers: {
@@ -100,8 +112,8 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
         tokenUrl: servers.authorization.tokenUrl,
         deviceUrl: servers.authorization.deviceUrl,
         smtp: { host: servers.host, port: servers.smtpPort, tls: 'starttls' },
-        imap: { host: servers.host, port: servers.imapPort, tls: 'implicit' },
-        pop3: { host: servers.host, port: servers.pop3Port, tls: 'implicit' },
+        imap: { host: servers.host, port: upstream.imap, tls: 'implicit' },
+        pop3: { host: servers.host, port: upstream.pop3, tls: 'implicit' },
         caFile: servers.caFile,
         limits: { connections: CONNECTIONS, messagesPerMinute: 100_000, recipientsPerDay: 1_000_000, maxSize: '35MB' },
       },
@@ -126,6 +138,7 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
     clients: [
       { name: 'erp', ...LOGIN, account: 'billing' },
       { name: 'printers', networks: [`${PRINTER_ADDRESS}/32`], account: 'printers' },
+      { name: 'reader', username: 'printers-reader', password: LOGIN.password, account: 'printers' },
       { name: 'shared', username: 'shared', password: LOGIN.password, account: 'shared', senders: [SHARED] },
       { name: 'batch', username: 'batch', password: LOGIN.password, account: 'application' },
       { name: 'anybody', username: 'anybody', password: LOGIN.password, account: 'billing', senders: [`*@${MAIL_DOMAIN}`] },
@@ -139,6 +152,7 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
     folder: servers.folder,
     file,
     ports,
+    mailboxPorts,
     stateDir: servers.folder.file(`${folder}/state`),
     applicationSecret: servers.authorization.application.clientSecret,
   };
@@ -148,15 +162,16 @@ export interface ConfiguredRelay {
   readonly folder: WorkFolder;
   readonly file: string;
   readonly ports: Relay['ports'];
+  readonly mailboxPorts: MailboxPorts;
   readonly stateDir: string;
   readonly applicationSecret: string;
 }
 
 /** Resolves once every listener accepts connections. */
-export async function startRelay({ folder, file, ports, stateDir, applicationSecret }: ConfiguredRelay): Promise<Relay> {
+export async function startRelay({ folder, file, ports, mailboxPorts, stateDir, applicationSecret }: ConfiguredRelay): Promise<Relay> {
   const running = postern(['serve', '--config', file], { env: { POSTERN_TEST_APPLICATION_SECRET: applicationSecret } });
   const release = folder.guard(running.child.pid ?? 0);
-  await waitUntilListening(running, Object.values(ports));
+  await waitUntilListening(running, [...Object.values(ports), ...Object.values(mailboxPorts).flatMap((of) => Object.values(of))]);
   const status = (): string => readFileSync(`/proc/${running.child.pid}/status`, 'utf8');
   const memory = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status())?.[1]) * 1024;
   const log = (): LogLine[] => running.stdout.split('\n').flatMap(parseLine);
@@ -167,6 +182,7 @@ export async function startRelay({ folder, file, ports, stateDir, applicationSec
   };
   return {
     ports,
+    mailboxPorts,
     stateDir,
     log,
     output: () => running.stdout + running.stderr,
@@ -181,6 +197,10 @@ export async function startRelay({ folder, file, ports, stateDir, applicationSec
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
   };
+}
+
+async function threePorts(): Promise<MailboxPorts['imap']> {
+  return { off: await lowPort(), starttls: await lowPort(), implicit: await lowPort() };
 }
 
 async function waitUntilListening(running: RunningProcess, ports: readonly number[]): Promise<void> {

@@ -280,6 +280,19 @@ describe('patience', () => {
     expect(server.sessions).toBe(2);
   });
 
+  it('counts the sessions that have signed in, until their connection is gone', async () => {
+    const { open, mailboxes } = await lab('imap', [() => imapScript()]);
+    const counts = (): number[] => (['imap', 'pop3'] as const).map((protocol) => mailboxes.sessionCount('billing', protocol));
+    expect(counts()).toEqual([0, 0]);
+    const first = await open();
+    const second = await open();
+    expect(counts()).toEqual([2, 0]);
+    first.close();
+    await expect.poll(counts).toEqual([1, 0]);
+    second.close();
+    await expect.poll(counts).toEqual([0, 0]);
+  });
+
   it('gives places in turn, and says so where none comes free', async () => {
     const clock = new FakeClock();
     const { open, refusal, server } = await lab('imap', [() => imapScript()], { clock, sessions: 1 });

@@ -47,7 +47,7 @@ describe('npm start with the shipped configuration', () => {
     const [line] = await relay.until(new RegExp(`^.*curl .*${protocol}://.*$`, 'm'));
     const read = await new RunningProcess('bash', ['-c', line]).end();
     expect(read).toMatchObject({ code: 0 });
-    const [page] = await relay.until(/http:\/\/127\.0\.0\.1:\d+\//);
+    const [, page] = await relay.until(/received mail +(http:\S+)/);
     const { messages } = (await (await fetch(`${page}messages`)).json()) as { messages: { id: string }[] };
     const arrived = await (await fetch(`${page}messages/${messages[0]?.id}/raw`)).text();
     expect(arrived).toMatch(/Subject: Hello from Postern\r\n\r\nIt works\.\r\n$/);

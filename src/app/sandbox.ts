@@ -15,6 +15,9 @@ export async function runSandbox(config: Config): Promise<number> {
   const { log, scrubber } = composeObservation(config);
   const sandbox = await startSandbox({ clock: systemClock, random: systemRandom, log, stateDir: config.state.dir });
   scrubber.add(sandbox.clientSecret);
-  log.info({ event: 'ready' }, `ready: page ${sandbox.httpUrl}/, submission ${sandbox.smtp.host}:${sandbox.smtp.port}`);
+  log.info(
+    { event: 'ready' },
+    `ready: page ${sandbox.httpUrl}/, submission ${sandbox.smtp.host}:${sandbox.smtp.port}, IMAP ${sandbox.imap.port}, POP3 ${sandbox.pop3.port}`,
+  );
   return runUntilStopped({ stop: () => sandbox.close() }, log);
 }

@@ -13,12 +13,13 @@ import { EXCHANGE_LIMITS, PRESETS, type Protocol, type ProviderFields, type Scop
  * A built-in provider, ready for use.
  *
  * @param tenant - Not needed where the provider has one of its own (`sandbox`, `outlook`) or none.
+ * @param served - What the mailbox is used with.
  * @throws RangeError for a name that is not built in.
  */
-export function presetProvider(name: string, tenant?: string): Provider {
+export function presetProvider(name: string, tenant?: string, served?: readonly Protocol[]): Provider {
   const fields = PRESETS.get(name);
   if (fields === undefined) throw new RangeError(`no built-in provider is named ${name}`);
-  return completeProvider(name, fields, tenant);
+  return completeProvider(name, fields, tenant, served);
 }
 
 /** What a provider cannot do without and does not have; the first of it. */

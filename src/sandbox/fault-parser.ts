@@ -8,6 +8,9 @@
  */
 import {
   type FaultSwitches,
+  MAILBOX_STAGES,
+  type MailboxFault,
+  type MailboxFaults,
   SUBMISSION_STAGES,
   type SubmissionFault,
   type SubmissionFaults,
@@ -145,6 +148,26 @@ const submissionFault = variant<SubmissionFault>(
   [],
 );
 
+const mailboxReply: Check<string> = (value, path) => {
+  if (typeof value === 'string' && /^(?:OK|NO|BAD|BYE|PREAUTH|\+OK|-ERR)(?: [ -~]*)?$/.test(value)) return value;
+  throw new FaultSyntaxError(`${path} must be one line such as "NO Server Unavailable. 15" or "-ERR Server Unavailable. 21"`);
+};
+
+const mailboxFault = variant<MailboxFault>(
+  { stage: oneOf(...MAILBOX_STAGES), times, protocol: oneOf('imap', 'pop3'), command: fieldText },
+  ['stage'],
+  {
+    reply: { reply: mailboxReply },
+    'not-connected': {},
+    throttled: { milliseconds },
+    expired: {},
+    drop: {},
+    stall: {},
+    delay: { milliseconds },
+  },
+  [],
+);
+
 const TOKEN_CHECKS: Checks<TokenFaults> = {
   accessTokenLifetimeSeconds: either<number, 'random'>(integer(0, 1_000_000), oneOf('random')),
   accessTokenFormat: oneOf('jwt', 'opaque'),
@@ -172,6 +195,18 @@ const SUBMISSION_CHECKS: Checks<SubmissionFaults> = {
   next: listOf(submissionFault),
 };
 
+const MAILBOX_CHECKS: Checks<MailboxFaults> = {
+  offersXoauth2: truth,
+  tokenRefusal: oneOf('direct', 'challenge'),
+  certificate: oneOf('valid', 'expired', 'wrong-host', 'untrusted'),
+  greetingHasCapability: truth,
+  offersSpecialUse: truth,
+  takesUtf8Search: truth,
+  endsExpiredSessions: truth,
+  longestPop3Token: integer(0, 1_000_000),
+  next: listOf(mailboxFault),
+};
+
 /**
  * Read switches from parsed JSON.
  *
@@ -182,6 +217,11 @@ export function parseFaults(value: unknown, base: FaultSwitches): FaultSwitches 
   const rooms = fields<FaultSwitches>(value, 'faults', {
     token: (room, path) => fields<TokenFaults>(room, path, TOKEN_CHECKS),
     submission: (room, path) => fields<SubmissionFaults>(room, path, SUBMISSION_CHECKS),
+    mailbox: (room, path) => fields<MailboxFaults>(room, path, MAILBOX_CHECKS),
   });
-  return { token: { ...base.token, ...rooms.token }, submission: { ...base.submission, ...rooms.submission } };
+  return {
+    token: { ...base.token, ...rooms.token },
+    submission: { ...base.submission, ...rooms.submission },
+    mailbox: { ...base.mailbox, ...rooms.mailbox },
+  };
 }

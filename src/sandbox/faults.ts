@@ -117,10 +117,64 @@ export interface SubmissionFaults {
   next: SubmissionFault[];
 }
 
+/** Where in a mailbox session a fault strikes. */
+export const MAILBOX_STAGES = ['connect', 'auth', 'command'] as const;
+
+/** `connect` stands for the greeting, `auth` for the answer to the token, `command` for the answer to a command after that. */
+export type MailboxStage = (typeof MAILBOX_STAGES)[number];
+
+/** What the IMAP or POP3 server does instead of its next answer at a stage. */
+export type MailboxFault = Repeated & {
+  stage: MailboxStage;
+  /** Default: both. */
+  protocol?: 'imap' | 'pop3';
+  /** Stage `command` only: `FETCH`, `UID FETCH`, `RETR`. Default: any. */
+  command?: string;
+} & (
+    | {
+        kind: 'reply';
+        /** IMAP: what follows the tag, `NO Server Unavailable. 15`; POP3: the line, `-ERR Server Unavailable. 21`. */
+        reply: string;
+      }
+    /** IMAP: `BAD User is authenticated but not connected.` and BYE; POP3 says that the password is wrong. */
+    | { kind: 'not-connected' }
+    /** `Request is throttled. Suggested Backoff Time: … milliseconds`. */
+    | { kind: 'throttled'; milliseconds: number }
+    /** As if the token had ended: BYE with AccessTokenExpired; POP3 has no word for it and ends. */
+    | { kind: 'expired' }
+    /** The connection is closed without a reply. */
+    | { kind: 'drop' }
+    /** Nothing is answered and nothing more is read. */
+    | { kind: 'stall' }
+    | { kind: 'delay'; milliseconds: number }
+  );
+
+/** Switches of the IMAP and POP3 servers. */
+export interface MailboxFaults {
+  offersXoauth2: boolean;
+  /** How a token is refused: Exchange says NO at once, Gmail sends a challenge with JSON first. */
+  tokenRefusal: 'direct' | 'challenge';
+  /** What is shown in the TLS handshake. */
+  certificate: 'valid' | 'expired' | 'wrong-host' | 'untrusted';
+  /** True: the greeting of IMAP has CAPABILITY, as that of most other servers. */
+  greetingHasCapability: boolean;
+  /** True: IMAP says which folder is for what (RFC 6154). */
+  offersSpecialUse: boolean;
+  /** False: IMAP answers SEARCH CHARSET UTF-8 with BADCHARSET. */
+  takesUtf8Search: boolean;
+  /** Sessions end with the token they were opened with, in IDLE too. */
+  endsExpiredSessions: boolean;
+  /** POP3 takes no access token longer than this; 0 switches the limit off. */
+  longestPop3Token: number;
+  /** Faults to come. The first one whose stage, protocol and command fit is used. */
+  next: MailboxFault[];
+}
+
 /** All switches. */
 export interface FaultSwitches {
   readonly token: TokenFaults;
   readonly submission: SubmissionFaults;
+  readonly mailbox: MailboxFaults;
 }
 
 /** Everything as it is at Microsoft. */
@@ -151,6 +205,17 @@ export function defaultFaults(): FaultSwitches {
       refusesBareLineEnds: true,
       next: [],
     },
+    mailbox: {
+      offersXoauth2: true,
+      tokenRefusal: 'direct',
+      certificate: 'valid',
+      greetingHasCapability: false,
+      offersSpecialUse: false,
+      takesUtf8Search: false,
+      endsExpiredSessions: true,
+      longestPop3Token: 4_096,
+      next: [],
+    },
   };
 }
 
@@ -158,6 +223,7 @@ export function defaultFaults(): FaultSwitches {
 export function setFaults(faults: FaultSwitches, values: FaultSwitches): void {
   Object.assign(faults.token, values.token);
   Object.assign(faults.submission, values.submission);
+  Object.assign(faults.mailbox, values.mailbox);
 }
 
 /** The next fault of the token endpoint, counted as used. */
@@ -168,6 +234,22 @@ export function takeTokenFault(faults: FaultSwitches): TokenFault | undefined {
 /** The next fault for a stage, counted as used. `address` is the forward-path at stage `rcpt`. */
 export function takeSubmissionFault(faults: FaultSwitches, stage: SubmissionStage, address = ''): SubmissionFault | undefined {
   return take(faults.submission.next, (fault) => fault.stage === stage && (fault.address === undefined || matches(fault.address, address)));
+}
+
+/** The next fault for a stage of a mailbox session, counted as used. `command` is upper-case; `''` but at stage `command`. */
+export function takeMailboxFault(
+  faults: FaultSwitches,
+  stage: MailboxStage,
+  protocol: 'imap' | 'pop3',
+  command: string,
+): MailboxFault | undefined {
+  return take(
+    faults.mailbox.next,
+    (fault) =>
+      fault.stage === stage &&
+      (fault.protocol ?? protocol) === protocol &&
+      (fault.command === undefined || fault.command.toUpperCase() === command),
+  );
 }
 
 function take<Fault extends Repeated>(queue: Fault[], fits: (fault: Fault) => boolean): Fault | undefined {

@@ -1,8 +1,8 @@
 /**
  * The sandbox: a Microsoft 365 on loopback, so that Postern can be tried and tested without an account anywhere.
  *
- * It is an OAuth server laid out like Entra ID and a submission server with the manners of Exchange Online; IMAP and POP3 will join them
- * (their ports are reserved in {@link SANDBOX_PORTS}). Every limit and refusal of the real service that Postern must live with is there, and
+ * It is an OAuth server laid out like Entra ID and submission, IMAP and POP3 servers with the manners of Exchange Online. What is
+ * submitted to one of its own mailboxes lies in the INBOX there. Every limit and refusal of the real service that Postern must live with is there, and
  * a switch for each fault (./faults.ts). Nothing it accepts goes any further. Described for users in docs/sandbox.md.
  *
  * @packageDocumentation
@@ -29,6 +29,11 @@ import { RefreshTokens } from './oauth/refresh-tokens.ts';
 import { serviceAccountToken } from './oauth/service-account-endpoint.ts';
 import { SignInPages } from './oauth/sign-in-pages.ts';
 import { TokenEndpoint } from './oauth/token-endpoint.ts';
+import { runImapSession } from './mailbox/imap-session.ts';
+import { MailService } from './mailbox/mail-service.ts';
+import { MailStore } from './mailbox/mail-store.ts';
+import { startMailboxServer } from './mailbox/mailbox-server.ts';
+import { runPop3Session } from './mailbox/pop3-session.ts';
 import { ReceivedMessages } from './received-messages.ts';
 import { loadState, type SandboxState, StateWriter } from './sandbox-state.ts';
 import { StateFiles } from './state-files.ts';
@@ -39,14 +44,14 @@ import { startSubmissionServer } from './submission/submission-server.ts';
 import { TlsContexts } from './tls-contexts.ts';
 import { TrustedCredentials } from './trusted-credentials.ts';
 
-/** Where the sandbox listens when nothing else is asked for. `imap` and `pop3` are reserved. */
+/** Where the sandbox listens when nothing else is asked for. */
 export const SANDBOX_PORTS = { http: 8026, smtp: 2587, imap: 2993, pop3: 2995 } as const;
 
 /** How to start one. */
 export interface SandboxOptions {
   readonly host?: '127.0.0.1';
-  /** 0 takes any free port. Default: {@link SANDBOX_PORTS}. */
-  readonly ports?: { readonly http: number; readonly smtp: number };
+  /** 0 takes any free port, as `imap` and `pop3` do where they are left out. Default: {@link SANDBOX_PORTS}. */
+  readonly ports?: { readonly http: number; readonly smtp: number; readonly imap?: number; readonly pop3?: number };
   /** CA, keys, tenant and refresh tokens are kept in its folder `sandbox` and found again; without it they are new each time. */
   readonly stateDir?: string;
   readonly clock: Clock;
@@ -67,7 +72,11 @@ export interface Sandbox {
   readonly deviceUrl: string;
   /** STARTTLS and XOAUTH2. */
   readonly smtp: { readonly host: string; readonly port: number };
-  /** Trust this for `smtp`. With a `stateDir` it is also in `sandbox/ca.pem` there. */
+  /** Implicit TLS and XOAUTH2. */
+  readonly imap: { readonly host: string; readonly port: number };
+  /** Implicit TLS and XOAUTH2 in two lines. */
+  readonly pop3: { readonly host: string; readonly port: number };
+  /** Trust this for `smtp`, `imap` and `pop3`. With a `stateDir` it is also in `sandbox/ca.pem` there. */
   readonly caPem: string;
   /** The domain; in URLs the GUID and `sandbox` do as well. */
   readonly tenant: string;
@@ -130,12 +139,22 @@ async function open(options: SandboxOptions): Promise<Sandbox> {
   const certificates = await loadCertificates(files, systemClock.now(), random);
   const core = createCore(options, await loadState(files, random, log), files);
   let routes: readonly Route[] = [];
-  const http = await startHttpServer(host, ports.http, () => routes, log);
+  const opened: { close(): Promise<void> }[] = [];
+  const opening = async <Server extends { close(): Promise<void> }>(server: Promise<Server>): Promise<Server> => {
+    opened.push(await server);
+    return server;
+  };
   try {
-    const exchange = createExchange(options, core);
-    const smtp = await startSubmissionServer(host, ports.smtp, exchange, new TlsContexts(certificates), certificates.server);
-    const sandbox = present(core, certificates, `http://${host}:${http.port}`, { host, port: smtp.port }, async () => {
-      await Promise.all([http.close(), smtp.close()]);
+    const http = await opening(startHttpServer(host, ports.http, () => routes, log));
+    const contexts = new TlsContexts(certificates);
+    const smtp = await opening(startSubmissionServer(host, ports.smtp, createExchange(options, core), contexts, certificates.server));
+    const mail = createMailService(options, core);
+    const imap = await opening(startMailboxServer('imap', runImapSession, { host, port: ports.imap ?? 0 }, mail, contexts));
+    const pop3 = await opening(startMailboxServer('pop3', runPop3Session, { host, port: ports.pop3 ?? 0 }, mail, contexts));
+    const at = ({ port }: { readonly port: number }): Place => ({ host, port });
+    const places = { smtp: at(smtp), imap: at(imap), pop3: at(pop3) };
+    const sandbox = present(core, certificates, `http://${host}:${http.port}`, places, async () => {
+      await Promise.all(opened.map((server) => server.close()));
       await core.writer.flush();
     });
     routes = createRoutes(options, core, sandbox);
@@ -143,12 +162,15 @@ async function open(options: SandboxOptions): Promise<Sandbox> {
     log.info({ event: 'sandbox-started', upstream: `${host}:${smtp.port}` }, `the sandbox is running; its page is ${sandbox.httpUrl}`);
     return sandbox;
   } catch (error) {
-    await http.close();
+    await Promise.all(opened.map((server) => server.close()));
     throw error;
   }
 }
 
-/** What both servers share. */
+/** Where a server listens. */
+type Place = Sandbox['smtp'];
+
+/** What the servers share. */
 interface Core {
   readonly identity: SandboxState;
   readonly oauth: OAuthState;
@@ -209,6 +231,15 @@ function createExchange({ clock, random, log }: SandboxOptions, { oauth, trusted
   });
 }
 
+/** With every message that arrives from now on in the mailboxes it is for. */
+function createMailService({ clock, random, log }: SandboxOptions, { oauth, messages, statistics }: Core): MailService {
+  const { directory, accessTokens, faults } = oauth;
+  const store = new MailStore(clock.now());
+  const service = new MailService({ directory, accessTokens, faults, store, statistics: statistics.mailbox, clock, random, log });
+  messages.onMessage((message) => service.deliver(message, messages));
+  return service;
+}
+
 function createRoutes({ clock, random, log }: SandboxOptions, core: Core, sandbox: Sandbox): readonly Route[] {
   const { oauth, mint, trusted, messages, statistics, identity } = core;
   const baseUrl = (): string => sandbox.httpUrl;
@@ -233,7 +264,7 @@ function present(
   { identity, oauth, mint, trusted, messages, statistics }: Core,
   { caPem }: Certificates,
   httpUrl: string,
-  smtp: Sandbox['smtp'],
+  places: Pick<Sandbox, 'smtp' | 'imap' | 'pop3'>,
   close: () => Promise<void>,
 ): Sandbox {
   const { tenantId, clientId, clientSecret, publicClientId } = identity;
@@ -244,7 +275,7 @@ function present(
     authorizeUrl: endpoint('authorize'),
     tokenUrl: endpoint('token'),
     deviceUrl: endpoint('devicecode'),
-    smtp,
+    ...places,
     caPem,
     tenant: DOMAIN,
     tenantId,

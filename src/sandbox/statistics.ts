@@ -28,10 +28,14 @@ export interface SubmissionStatistics {
   messages: number;
 }
 
+/** Sessions of IMAP and POP3 together. */
+export type MailboxStatistics = Omit<SubmissionStatistics, 'messages'>;
+
 /** All counters. */
 export interface SandboxStatistics {
   readonly token: TokenStatistics;
   readonly submission: SubmissionStatistics;
+  readonly mailbox: MailboxStatistics;
 }
 
 export function newStatistics(): SandboxStatistics {
@@ -42,6 +46,7 @@ export function newStatistics(): SandboxStatistics {
       refused: 0,
     },
     submission: { connections: 0, open: 0, mostOpen: 0, authAccepted: 0, authRefused: 0, messages: 0 },
+    mailbox: { connections: 0, open: 0, mostOpen: 0, authAccepted: 0, authRefused: 0 },
   };
 }
 
@@ -55,7 +60,7 @@ export function countTokenRequest(token: TokenStatistics, grantType: string): vo
 }
 
 /** A connection opened; call the returned function when it has closed. */
-export function countConnection(submission: SubmissionStatistics): () => void {
+export function countConnection(submission: Pick<SubmissionStatistics, 'connections' | 'open' | 'mostOpen'>): () => void {
   submission.connections += 1;
   submission.open += 1;
   submission.mostOpen = Math.max(submission.mostOpen, submission.open);

@@ -14,7 +14,9 @@ async function shippedConfig(): Promise<string> {
   const text = readFileSync(join(projectRoot, 'config/postern.yaml'), 'utf8');
   expect(text).toContain('2525');
   const file = join(folder, 'postern.yaml');
-  writeFileSync(file, text.replaceAll('2525', String(await freePort())).replaceAll('8025', String(await freePort())));
+  let changed = text;
+  for (const port of ['2525', '8025', '1143', '1110']) changed = changed.replaceAll(port, String(await freePort()));
+  writeFileSync(file, changed);
   return file;
 }
 
@@ -39,6 +41,17 @@ describe('npm start with the shipped configuration', () => {
     const [arrived] = await relay.until(/^.*sandbox received a message.*$/m);
     expect(arrived).toContain('user=relay@sandbox.test');
     await relay.until(/^.*message relayed.*$/m);
+  });
+
+  it.each(['imap', 'pop3'])('prints a line that reads it back with %s', async (protocol) => {
+    const [line] = await relay.until(new RegExp(`^.*curl .*${protocol}://.*$`, 'm'));
+    const read = await new RunningProcess('bash', ['-c', line]).end();
+    expect(read).toMatchObject({ code: 0 });
+    const [, page] = await relay.until(/received mail +(http:\S+)/);
+    const { messages } = (await (await fetch(`${page}messages`)).json()) as { messages: { id: string }[] };
+    const arrived = await (await fetch(`${page}messages/${messages[0]?.id}/raw`)).text();
+    expect(arrived).toMatch(/Subject: Hello from Postern\r\n\r\nIt works\.\r\n$/);
+    expect(read.stdout).toBe(arrived);
   });
 
   it('says that it is a sandbox and where to look', () => {

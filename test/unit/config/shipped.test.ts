@@ -18,7 +18,7 @@ describe('files that are shipped', () => {
     expect(config).toMatchObject({
       accounts: [],
       clients: [{ name: 'local', account: 'sandbox', networks: ['127.0.0.0/8', '::1/128'] }],
-      listeners: { smtp: [{ name: '127.0.0.1:2525' }] },
+      listeners: { smtp: [{ name: '127.0.0.1:2525' }], imap: [{ name: '127.0.0.1:1143' }], pop3: [{ name: '127.0.0.1:1110' }] },
       state: { dir: join(projectRoot, 'var') },
       log: { format: 'pretty' },
     });

@@ -93,13 +93,14 @@ describe('switches over HTTP', () => {
 
 describe('docs/sandbox.md', () => {
   it('names every switch', () => {
-    const { token, submission } = defaultFaults();
-    const missing = [...Object.keys(token), ...Object.keys(submission)].filter((name) => !docs.includes(`\`${name}\``));
+    const missing = Object.values(defaultFaults())
+      .flatMap((room) => Object.keys(room))
+      .filter((name) => !docs.includes(`\`${name}\``));
     expect(missing).toEqual([]);
   });
 
   it('names every kind of fault', () => {
-    const kindsIn = (room: 'token' | 'submission'): string[] => {
+    const kindsIn = (room: 'token' | 'submission' | 'mailbox'): string[] => {
       const value = { [room]: { next: [{ kind: '' }] } };
       const message = (() => {
         try {
@@ -111,8 +112,8 @@ describe('docs/sandbox.md', () => {
       })();
       return (message.split('one of ')[1] ?? '').split(', ');
     };
-    const kinds = [...kindsIn('token'), ...kindsIn('submission')];
-    expect(kinds).toHaveLength(15);
+    const kinds = [...kindsIn('token'), ...kindsIn('submission'), ...kindsIn('mailbox')];
+    expect(kinds).toHaveLength(22);
     expect(kinds.filter((kind) => !docs.includes(`\`${kind}\``))).toEqual([]);
   });
 

@@ -116,6 +116,8 @@ describe('another process', () => {
       tokenUrl: sandbox.tokenUrl,
       deviceUrl: sandbox.deviceUrl,
       smtp: sandbox.smtp,
+      imap: sandbox.imap,
+      pop3: sandbox.pop3,
       caPem: sandbox.caPem,
       tenant: 'sandbox.test',
       tenantId: sandbox.tenantId,

@@ -47,6 +47,10 @@ interface RelayChanges {
   readonly mode?: 'auto' | 'direct' | 'queue';
   readonly delivery?: object;
   readonly limits?: object;
+  /** Where IMAP is spoken; absent: nowhere. */
+  readonly imapPort?: number;
+  /** For how long an access token is good; as at Microsoft unless told. */
+  readonly tokenSeconds?: number;
 }
 
 /** Client `erp` (password), clients `printers` and `scanners` (no password, from 127.0.0.2 and .3; the latter's senders are rewritten) and account `billing` with a refresh token. */
@@ -61,17 +65,22 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
     ports: { http: 0, smtp: 0 },
   });
   sandbox.faults.submission.messagesPerMinute = 0;
+  if (changes.tokenSeconds !== undefined) sandbox.faults.token.accessTokenLifetimeSeconds = changes.tokenSeconds;
   const refreshToken = sandbox.mint.refreshToken('billing@sandbox.test');
   const port = await freePort();
   writeFileSync(join(folder, 'ca.pem'), sandbox.caPem);
   const documentWith = (auth: object | undefined, provider: object | undefined) => ({
-    listeners: { smtp: [{ host: '127.0.0.1', port, ...changes.listener }] },
+    listeners: {
+      smtp: [{ host: '127.0.0.1', port, ...changes.listener }],
+      ...(changes.imapPort === undefined ? {} : { imap: [{ host: '127.0.0.1', port: changes.imapPort }] }),
+    },
     state: { dir: './var', keyFile: './var/master.key' },
     providers: {
       lab: {
         extends: 'sandbox',
         tokenUrl: sandbox.tokenUrl,
         smtp: { ...sandbox.smtp, tls: 'starttls', ...changes.smtp },
+        ...(changes.imapPort === undefined ? {} : { imap: { ...sandbox.imap, tls: 'implicit' } }),
         caFile: './ca.pem',
         limits: { messagesPerMinute: 100_000, ...changes.limits },
         ...provider,

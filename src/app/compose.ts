@@ -15,6 +15,7 @@ import type { Setup } from '../core/ports/setup.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
 import { Mailboxes } from '../mailbox/mailboxes.ts';
+import { Maildrops } from '../pop3-from-imap/maildrops.ts';
 import type { ActivityDesk } from '../observability/activity-desk.ts';
 import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
 import type { ConfiguredNames } from '../observability/metric-registry.ts';
@@ -87,6 +88,7 @@ interface Rooms extends Observation {
   readonly clients: ClientDirectory;
   readonly imports: ImportedLoginsDependencies;
   readonly mailboxes: Mailboxes;
+  readonly maildrops: Maildrops;
   readonly pool: SessionPool;
   readonly queue: OpenQueue;
   readonly tokens: TokenManager;
@@ -148,7 +150,8 @@ export class Relay implements Service {
     const directory = new ClientDirectory(withImportedLogins(clients, accounts, imports));
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
     const mailboxes = new Mailboxes({ ...base, accounts, tokens });
-    const fronts = { ...base, mailboxes, clients: directory, passwords: new PasswordCheck(base) };
+    const maildrops = new Maildrops({ ...base, accounts, mailboxes });
+    const fronts = { ...base, mailboxes: maildrops, clients: directory, passwords: new PasswordCheck(base) };
     const listeners = new ListenerSet<AnyListenerSettings>(
       (settings) => ('protocol' in settings ? new MailboxListener(settings, fronts) : new SmtpListener(settings, deps)),
       log,
@@ -194,6 +197,7 @@ export class Relay implements Service {
       clients: directory,
       imports,
       mailboxes,
+      maildrops,
       pool,
       queue,
       tokens,
@@ -236,7 +240,7 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, imports, mailboxes, queue, tokens, alerting, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, tokens, alerting, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
@@ -244,6 +248,7 @@ export class Relay implements Service {
     log.adjust(config.log);
     tokens.updateAccounts(users.accounts);
     mailboxes.update(users.accounts);
+    maildrops.update(users.accounts);
     await queue.delivery.update(users.accounts, config.delivery);
     clients.update(withImportedLogins(users.clients, users.accounts, imports));
     const failures = await listeners.update(listenersOf(config), GRACE_OF_CLOSED_PORT);

@@ -65,7 +65,7 @@ function behindLast(text: string, list: YAMLSeq, item: Readonly<Record<string, u
 }
 
 function render(item: Readonly<Record<string, unknown>>, indent: number): string {
-  const lines = stringify([item], { lineWidth: 0 }).trimEnd().split('\n');
+  const lines = stringify([item], { lineWidth: 0 }).replace(/\n$/, '').split('\n');
   return lines.map((line) => `${' '.repeat(indent)}${line}\n`).join('');
 }
 

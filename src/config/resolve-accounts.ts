@@ -106,7 +106,12 @@ async function buildAccount(
   if (asksTokenUrl(value.auth) && tenant === undefined && needsTenant(fields) && fields.defaultTenant === undefined) {
     surroundings.findings.missing([...path, 'auth', 'tenant'], `provider ${value.provider} needs it`);
   }
-  const provider = placeProvider(value, completeProvider(value.provider, fields, tenant, servedProtocols(sections)), book, surroundings);
+  const provider = placeProvider(
+    value,
+    completeProvider(value.provider, fields, tenant, servedProtocols(sections, value)),
+    book,
+    surroundings,
+  );
   const auth = await buildAuth(value.auth, provider, [...path, 'auth'], surroundings);
   lintAccount(entry, provider, surroundings.findings);
   if (value.auth.grant === 'refresh_token' && value.auth.refreshToken === undefined) {
@@ -114,8 +119,8 @@ async function buildAccount(
     surroundings.findings.notice([...path, 'auth'], message, 'no-refresh-token');
   }
   if (auth === undefined) return undefined;
-  const { name, mailbox, smtpUser = mailbox, delivery = sections.delivery.mode } = value;
-  return { name, provider, mailbox, smtpUser, auth, delivery };
+  const { name, mailbox, smtpUser = mailbox, delivery = sections.delivery.mode, pop3 } = value;
+  return { name, provider, mailbox, smtpUser, auth, delivery, ...defined({ pop3 }) };
 }
 
 /** In Kubernetes the platform says which cloud vouches for the pod. */
@@ -150,7 +155,11 @@ export function checkFetchAccounts({ references, accountNames }: Sections, findi
   }
 }
 
-/** Submission always: a mailbox that only reads mail still sends test messages. The others as there are listeners for them. */
-function servedProtocols({ imap, pop3 }: Sections): Protocol[] {
-  return ['smtp', ...(imap.length > 0 ? (['imap'] as const) : []), ...(pop3.length > 0 ? (['pop3'] as const) : [])];
+/** Submission always: a mailbox that only reads mail still sends test messages. The others as there are listeners for them; POP3 may be served from IMAP. */
+function servedProtocols({ imap, pop3 }: Sections, { pop3: mode = 'auto' }: AccountInput): Protocol[] {
+  return [
+    'smtp',
+    ...(imap.length > 0 || (pop3.length > 0 && mode !== 'proxy') ? (['imap'] as const) : []),
+    ...(pop3.length > 0 && mode !== 'imap' ? (['pop3'] as const) : []),
+  ];
 }

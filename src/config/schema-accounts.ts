@@ -221,6 +221,12 @@ export const accountSchema = z.strictObject({
       '`direct`: the application waits for the answer of the provider; nothing is written to disk. `queue`: accepted once it is on disk, and delivered then. `auto`: tried at once, and queued where the provider cannot take it now; refusals go to the application. Default: `delivery.mode`.',
     )
     .optional(),
+  pop3: z
+    .enum(['auto', 'proxy', 'imap'])
+    .describe(
+      'How applications that speak POP3 are served. `proxy`: from POP3 of the provider. `imap`: from INBOX over IMAP, so the provider needs no POP3. `auto`: from POP3 where the provider has it and lets it be used, else from IMAP. But for `proxy` the token must allow IMAP as well. Default: `auto`.',
+    )
+    .optional(),
 });
 
 export type ProviderInput = z.output<typeof providerSchema>;

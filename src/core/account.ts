@@ -149,6 +149,11 @@ export const usesTokens = (auth: AuthSettings): auth is Exclude<AuthSettings, Ba
 /** How a message travels: on a live upstream session while the application waits, or through the spool. */
 export type DeliveryMode = 'auto' | 'direct' | 'queue';
 
+/**
+ * How POP3 is served: from the provider's POP3, from its IMAP, or from whichever works.
+ */
+export type Pop3Mode = 'proxy' | 'imap' | 'auto';
+
 /** One configured upstream mailbox. */
 export interface Account {
   readonly name: AccountName;
@@ -159,4 +164,6 @@ export interface Account {
   readonly smtpUser: string;
   readonly auth: AuthSettings;
   readonly delivery: DeliveryMode;
+  /** Default: `auto`. */
+  readonly pop3?: Pop3Mode;
 }

@@ -10,6 +10,7 @@
  * @packageDocumentation
  */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { between, type DurationMs, milliseconds, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import type { OpenMailbox } from '../core/ports/mailbox.ts';
@@ -77,7 +78,7 @@ const LOST_REMEDY =
 export class MailboxPipe {
   readonly #app: Socket;
   readonly #options: PipeOptions;
-  #upstream: Socket;
+  #upstream: Duplex;
   #mailbox: OpenMailbox;
   readonly #conversation: Conversation;
   readonly #clock: Clock;
@@ -190,7 +191,7 @@ export class MailboxPipe {
     this.#end ??= 'app';
     this.#stopWaiting();
     this.#upstream.resume(); // Else a close would not be noticed behind what nobody reads any more.
-    this.#upstream.destroySoon();
+    closeSoon(this.#upstream);
     this.#settleIfOver();
   }
 
@@ -336,7 +337,7 @@ export class MailboxPipe {
     this.#app.resume(); // What still comes goes nowhere; unread, it would make the close a reset that overtakes our last words.
     this.#app.end();
     this.#upstream.resume();
-    this.#upstream.destroySoon();
+    closeSoon(this.#upstream);
     if (this.#app.destroyed) return;
     const timer = this.#clock.startTimer(LINGER, () => this.#app.destroy(), { isBackground: true });
     this.#app.once('close', () => timer.cancel());
@@ -381,3 +382,9 @@ function reasonOf(error: unknown): string {
 }
 
 const isForeseen = (error: unknown): boolean => error instanceof ProblemError || error instanceof NotContinued;
+
+/** Close once what was said has been written. */
+function closeSoon(stream: Duplex): void {
+  if (stream.writableFinished) stream.destroy();
+  else stream.once('finish', () => stream.destroy()).end();
+}

@@ -64,6 +64,26 @@ const deliver = async ({ port }: RelayOnSandbox, subject: string): Promise<void>
   expect((await submit({ port, login: LOGIN, from: MAILBOX, to: MAILBOX, content })).code).toBe(250);
 };
 
+describe('POP3 that a provider refuses since the token is too long', () => {
+  it('is served from IMAP, and the message is the same', async () => {
+    const pop3Port = await freePort();
+    relay = await startRelayOnSandbox({ pop3Port });
+    relay.sandbox.faults.mailbox.longestPop3Token = 100;
+    await deliver(relay, 'by POP3');
+    const reader = new Reader(pop3Port);
+    await reader.hear(/^\+OK/);
+    reader.say(`USER erp\r\nPASS ${LOGIN.pass}\r\n`);
+    await reader.hear(/^\+OK Signed in/m);
+    reader.heard = '';
+    reader.say('RETR 1\r\n');
+    await reader.hear(/\r\n\.\r\n$/);
+    expect(reader.heard).toMatch(/Subject: by POP3\r\n/);
+    expect(events('pop3-from-imap')).toBe(1);
+    reader.say('QUIT\r\n');
+    await reader.hear(/^\+OK[^\n]*\r\n$/m);
+  }, 60_000);
+});
+
 describe('a session that reads mail', () => {
   it('keeps IDLE when its token ends, and gets the next notice', async () => {
     const { here, reader } = await start({ tokenSeconds: 15 });

@@ -49,6 +49,7 @@ interface RelayChanges {
   readonly limits?: object;
   /** Where IMAP is spoken; absent: nowhere. */
   readonly imapPort?: number;
+  readonly pop3Port?: number;
   /** For how long an access token is good; as at Microsoft unless told. */
   readonly tokenSeconds?: number;
 }
@@ -73,6 +74,7 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
     listeners: {
       smtp: [{ host: '127.0.0.1', port, ...changes.listener }],
       ...(changes.imapPort === undefined ? {} : { imap: [{ host: '127.0.0.1', port: changes.imapPort }] }),
+      ...(changes.pop3Port === undefined ? {} : { pop3: [{ host: '127.0.0.1', port: changes.pop3Port }] }),
     },
     state: { dir: './var', keyFile: './var/master.key' },
     providers: {
@@ -81,6 +83,9 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
         tokenUrl: sandbox.tokenUrl,
         smtp: { ...sandbox.smtp, tls: 'starttls', ...changes.smtp },
         ...(changes.imapPort === undefined ? {} : { imap: { ...sandbox.imap, tls: 'implicit' } }),
+        ...(changes.pop3Port === undefined
+          ? {}
+          : { imap: { ...sandbox.imap, tls: 'implicit' }, pop3: { ...sandbox.pop3, tls: 'implicit' } }),
         caFile: './ca.pem',
         limits: { messagesPerMinute: 100_000, ...changes.limits },
         ...provider,

@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { AccountName } from '../account.ts';
 import type { DurationMs, EpochMs } from '../clock.ts';
 import { type Problem, ProblemError } from '../problem.ts';
@@ -29,7 +29,7 @@ export interface OpenMailbox {
   /** SASL user of the session. */
   readonly user: string;
   /** Verified TLS. Paused, with a listener for `error` and no other. Whoever has it gives the session back with {@link OpenMailbox.close}. */
-  readonly socket: Socket;
+  readonly socket: Duplex;
   /** What the server said behind its answer to the sign-in; comes before what is read from the socket. Mostly empty. */
   readonly rest: Buffer;
   /** IMAP: what CAPABILITY lists after the sign-in, as the server spells it. POP3: the lines of CAPA, without the dot; empty where there is no CAPA. */

@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RunningProcess } from '../process.ts';
+import type { SampleMessage } from './messages.ts';
 import type { ClientTls } from './submit.ts';
 
 export interface ReadingOrder {
@@ -239,3 +240,63 @@ function filesOf(folder: string): Buffer[] {
 }
 
 const without = (message: Buffer, field: RegExp): Buffer => Buffer.from(message.toString('latin1').replace(field, ''), 'latin1');
+
+/** All that has its own danger on the way out: stuffed dots, 8-bit octets, long lines, a last line without an end, size. */
+export const KINDS = [
+  'leading dots',
+  'Latin-1',
+  'UTF-8',
+  'noise of 8-bit octets',
+  'lines longer than 998',
+  'From at line start',
+  'white space at line ends',
+  'many empty lines at the end',
+  'no body',
+  'no line end at the end',
+  'words of the protocol',
+  'a megabyte of 8-bit octets',
+];
+
+/** From the first field on, with LF for line ends and one at the end where a program has put none: what all programs agree upon. */
+function essence(stored: Buffer): string {
+  const text = stored.toString('latin1', stored.indexOf('X-Postern-Test: ', 0, 'latin1')).replaceAll('\r\n', '\n');
+  return text.endsWith('\n') ? text : `${text}\n`;
+}
+
+/** Each field in one line, with one blank behind its colon. */
+function evenFields(message: Buffer): Buffer {
+  const text = essence(message);
+  const end = text.indexOf('\n\n');
+  return Buffer.from(
+    text
+      .slice(0, end)
+      .replace(/\n[ \t]+/g, ' ')
+      .replace(/^([\w-]+):[ \t]*/gm, '$1: ') + text.slice(end),
+    'latin1',
+  );
+}
+
+const idOf = (stored: Buffer): string | undefined => /^X-Postern-Test: (\S+)/.exec(essence(stored))?.[1];
+
+/** Where the two part, for people; undefined where they do not. */
+function difference(wanted: Buffer, stored: Buffer | undefined): string | undefined {
+  if (stored === undefined) return 'is not there';
+  const [one, other] = [essence(wanted), essence(stored)];
+  if (one === other) return undefined;
+  let at = 0;
+  while (one[at] === other[at]) at += 1;
+  const around = (text: string): string => JSON.stringify(text.slice(Math.max(0, at - 20), at + 40));
+  return `${around(one)} has become ${around(other)} at ${at}`;
+}
+
+/** What a program has made of messages that it was to store as they are; empty where nothing. */
+export function changesIn(reader: Reader, messages: readonly SampleMessage[], read: readonly Buffer[]): string[] {
+  const byId = new Map(read.map((stored) => [idOf(stored), stored]));
+  return messages.flatMap(({ id, kind, content }) => {
+    if (reader.spoils?.includes(kind) === true) return [];
+    const stored = byId.get(id);
+    const what =
+      reader.rewritesFields === true ? difference(evenFields(content), stored && evenFields(stored)) : difference(content, stored);
+    return what === undefined ? [] : [`${kind}: ${what}`];
+  });
+}

@@ -29,6 +29,8 @@ export interface RelaySettings {
   readonly logLevel?: 'info' | 'trace';
   /** Of all accounts; `direct` unless told. */
   readonly delivery?: 'auto' | 'direct' | 'queue';
+  /** How POP3 is served, for all accounts. */
+  readonly pop3?: 'auto' | 'proxy' | 'imap';
   /** Where IMAP and POP3 are spoken upstream; the servers themselves unless told. */
   readonly upstreamPorts?: { readonly imap: number; readonly pop3: number };
 }
@@ -75,6 +77,7 @@ async function writeSecrets(servers: RealServers, folder: string): Promise<void>
 export async function configureRelay(servers: RealServers, settings: RelaySettings): Promise<ConfiguredRelay> {
   const folder = `relay-${settings.name}`;
   const { delivery = 'direct' } = settings;
+  const pop3 = settings.pop3 === undefined ? {} : { pop3: settings.pop3 };
   await writeSecrets(servers, folder);
   const ports = { off: await lowPort(), starttls: await lowPort(), implicit: await lowPort(), small: await lowPort() };
   const mailboxPorts = { imap: await threePorts(), pop3: await threePorts() };
@@ -119,9 +122,9 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
       },
     },
     accounts: [
-      { name: 'billing', provider: 'lab', mailbox: BILLING, auth: delegated('billing'), delivery },
-      { name: 'printers', provider: 'lab', mailbox: PRINTERS, auth: delegated('printers'), delivery },
-      { name: 'shared', provider: 'lab', mailbox: SHARED, smtpUser: DELEGATE, auth: delegated('shared'), delivery },
+      { name: 'billing', provider: 'lab', mailbox: BILLING, auth: delegated('billing'), delivery, ...pop3 },
+      { name: 'printers', provider: 'lab', mailbox: PRINTERS, auth: delegated('printers'), delivery, ...pop3 },
+      { name: 'shared', provider: 'lab', mailbox: SHARED, smtpUser: DELEGATE, auth: delegated('shared'), delivery, ...pop3 },
       {
         name: 'application',
         provider: 'lab',
@@ -133,6 +136,7 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
           clientSecret: '${env:POSTERN_TEST_APPLICATION_SECRET}',
         },
         delivery,
+        ...pop3,
       },
     ],
     clients: [

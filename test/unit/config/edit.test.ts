@@ -63,13 +63,18 @@ describe('addItem', () => {
     expect(addItem(text, 'clients', ITEM)).toBeUndefined();
   });
 
+  it('keeps blanks that only Unicode knows', () => {
+    const item = { name: 'x', note: '\u3000', other: 'a\u00a0' };
+    expect(parse(addItem('clients:\n', 'clients', item) ?? '')).toEqual({ clients: [item] });
+  });
+
   it('adds whatever the strings are, to whatever is there', () => {
     const name = fc.string({ unit: 'grapheme' });
     const items = fc.array(fc.record({ name, senders: fc.array(name) }), { maxLength: 4 });
     fc.assert(
       fc.property(items, fc.record({ name, note: name }), fc.constantFrom(0, 2, 4), (there, item, indent) => {
         const list = stringify(there, { lineWidth: 0 })
-          .trimEnd()
+          .replace(/\n$/, '')
           .split('\n')
           .map((line) => ' '.repeat(indent) + line);
         const text = `log: {}\nclients:${there.length === 0 ? ' []' : `\n${list.join('\n')}`}\n# end\ndelivery: {}\n`;

@@ -34,7 +34,7 @@ function drops(pop3: Pop3Mode | undefined, hasPop3 = true): Maildrops {
   const open = async ({ protocol }: MailboxRequest): Promise<OpenMailbox> => {
     asked.push(protocol);
     if (protocol === 'pop3' && refusal !== undefined) throw refusal;
-    return { ...(await imap.open()), protocol, user: 'billing@x.test' } as OpenMailbox;
+    return { ...(await imap.open()), protocol, user: 'billing@x.test' };
   };
   return new Maildrops({ mailboxes: { open }, accounts: [account], clock, log: new MemoryLog() });
 }

@@ -13,7 +13,7 @@ import type { Account } from '../core/account.ts';
 import type { TokenSource } from '../core/ports/token-source.ts';
 import type { Finding, Outcome } from '../doctor/check.ts';
 import { CHECKS } from '../doctor/checks.ts';
-import { Examination, type Surroundings, type TokenBench } from '../doctor/examination.ts';
+import { Examination, type MailProtocol, type Surroundings, type TokenBench } from '../doctor/examination.ts';
 import { withNames } from '../core/remedy-names.ts';
 import { inDoctor } from '../doctor/remedies.ts';
 import type { Examined } from '../doctor/report.ts';
@@ -77,8 +77,8 @@ function surroundingsOf(config: Config, notices: readonly ConfigNotice[], accoun
     secretNotices,
     secrets: () => knownSecrets(account.auth),
     senders: [...new Set([account.mailbox, ...clients.flatMap(({ senders }) => senders)])],
-    // The proxies and the fetch bridge will add theirs.
-    needed: new Set(['smtp'] as const),
+    // The fetch bridge will add its own.
+    needed: new Set<MailProtocol>(['smtp', ...neededForReaders(config, account)]),
     async inspectState() {
       // The key file is judged where it is opened.
       const faults = await inspectState(config.state.dir);
@@ -89,6 +89,12 @@ function surroundingsOf(config: Config, notices: readonly ConfigNotice[], accoun
     dial,
     clock: systemClock,
   };
+}
+
+/** What applications that read mail need. With `pop3: auto` either will do. */
+function neededForReaders({ listeners: { imap, pop3 } }: Config, { pop3: mode = 'auto' }: Account): readonly MailProtocol[] {
+  const forPop3 = pop3.length === 0 || mode === 'auto' ? [] : [mode === 'imap' ? ('imap' as const) : ('pop3' as const)];
+  return [...(imap.length === 0 ? [] : ['imap' as const]), ...forPop3];
 }
 
 /** Keys below `accounts[n].auth` that hold a secret or name a file with one. */

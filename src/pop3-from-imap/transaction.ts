@@ -56,7 +56,7 @@ class AppGone extends Error {
 /** Serve until QUIT or the end of the connection. Rejects on a defect alone. */
 export async function servePop3Transaction(options: TransactionOptions): Promise<TransactionReport> {
   const transaction = new Transaction(options);
-  const abort = (): void => options.maildrop.abort();
+  const abort = (): void => transaction.appGone();
   options.app.once('close', abort);
   try {
     return await transaction.run();
@@ -75,6 +75,8 @@ class Transaction {
   readonly #deleted = new Set<number>();
   #removed = 0;
   #problem: Problem | undefined;
+  /** QUIT has been read (RFC 1939 §6). */
+  #isUpdating = false;
 
   constructor({ app, ahead, maildrop, clock, idleTimeout = minutes(10) }: TransactionOptions) {
     this.#app = app;
@@ -82,6 +84,11 @@ class Transaction {
     this.#clock = clock;
     this.#idleTimeout = idleTimeout;
     this.#reader = new OctetReader(app, ahead, clock, idleTimeout);
+  }
+
+  /** Whoever has said QUIT need not stay for the answer: what was to be deleted is deleted, all of it. */
+  appGone(): void {
+    if (!this.#isUpdating) this.#maildrop.abort();
   }
 
   async run(): Promise<TransactionReport> {
@@ -246,6 +253,7 @@ class Transaction {
   }
 
   async #quit(): Promise<void> {
+    this.#isUpdating = true;
     const { messages } = this.#maildrop;
     const numbers = [...this.#deleted].sort((one, other) => one - other);
     const uids = numbers.flatMap((number) => messages.get(number)?.uid ?? []);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ProblemError } from '../../../src/core/problem.ts';
-import { mailbox, ScriptedImap, talk } from './stage.ts';
+import { Maildrop } from '../../../src/pop3-from-imap/maildrop.ts';
+import { servePop3Transaction } from '../../../src/pop3-from-imap/transaction.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { mailbox, pair, ScriptedImap, talk } from './stage.ts';
 
 const FIRST = 'Subject: one\r\n\r\n.dot\r\n..two\r\nlast line without end';
 const SECOND = 'Subject: two\r\n\r\n1\r\n2\r\n3\r\n';
@@ -53,6 +56,21 @@ describe('POP3 from IMAP', () => {
     const { said } = await talk(imap, 'TOP 1 2');
     expect(said).toBe(`+OK The top follows\r\n${long.slice(0, -'third\r\n'.length)}.\r\n`);
     expect(imap.commands.filter((command) => command.includes('PEEK'))).toHaveLength(4);
+  });
+
+  it('goes on with what QUIT has asked for where the application leaves without waiting', async () => {
+    const [app, reader] = pair();
+    const leave = (command: string): undefined => {
+      if (command.includes('STORE')) app.destroy();
+      return undefined;
+    };
+    const imap = new ScriptedImap(mailbox(CONTENTS, leave));
+    const clock = new FakeClock();
+    const maildrop = await Maildrop.open({ open: imap.open, clock });
+    reader.on('error', () => undefined).write('DELE 1\r\nDELE 2\r\nQUIT\r\n');
+    const report = await servePop3Transaction({ app, ahead: Buffer.alloc(0), maildrop, clock });
+    expect(changes(imap)).toEqual(['UID STORE 5,12 +FLAGS.SILENT (\\Deleted)', 'UID EXPUNGE 5,12']);
+    expect(report.removed).toBe(2);
   });
 
   it('deletes at QUIT and these messages alone', async () => {

@@ -137,7 +137,7 @@ Paste this into another terminal to send a message:
 
   ${pasteLine(smtp, account.mailbox, clients)}
 ${readLines(imap, pop3, clients)}
-To use a real mailbox, put an account into ${config.source} (README.md, "Use it with Microsoft 365").
+To use a real mailbox, ${setUp(config)}put an account into ${config.source} (README.md, "Use it with Microsoft 365").
 
 `;
 }
@@ -173,4 +173,10 @@ function pasteLine(listeners: readonly SmtpListenerSettings[], mailbox: string, 
   const user = login === undefined ? '' : ` --user '${login}:PASSWORD'`;
   const message = `'From: ${mailbox}\\r\\nTo: ${mailbox}\\r\\nSubject: Hello from Postern\\r\\n\\r\\nIt works.\\r\\n'`;
   return `printf ${message} | curl -sS ${url}${user} --mail-from ${mailbox} --mail-rcpt ${mailbox} --upload-file -`;
+}
+
+/** Where the admin page is open to this machine. */
+function setUp({ admin }: Config): string {
+  if (admin === undefined) return '';
+  return `open ${admin.tls === 'off' ? 'http' : 'https'}://${admin.name}/#/setup or `;
 }

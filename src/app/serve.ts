@@ -28,7 +28,9 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
   const observation = composeObservation(config);
   const { log } = observation;
   // Where an account has no refresh token, its first try says so, and where it has one in the store there is nothing to say.
-  const told = notices.filter(({ topic }) => topic !== 'no-refresh-token');
+  // The sandbox brings a reader along.
+  const isSandbox = config.accounts.length === 0;
+  const told = notices.filter(({ topic }) => topic !== 'no-refresh-token' && !(isSandbox && topic === 'no-reader'));
   for (const notice of told) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
   try {
     let reloader: Reloader | undefined;

@@ -84,8 +84,8 @@ export interface ConfigNotice {
   readonly line?: number;
   readonly column?: number;
   readonly message: string;
-  /** For notices that something outside the file may settle: the stored grant of the account. */
-  readonly topic?: 'no-refresh-token';
+  /** For notices that something outside the file may settle: the stored grant of the account, the client that comes with the sandbox. */
+  readonly topic?: 'no-refresh-token' | 'no-reader';
 }
 
 /** Something that keeps Postern from starting. Neither text holds a secret. */

@@ -58,7 +58,7 @@ async function buildMailboxListener(
 ): Promise<MailboxListenerSettings> {
   const { host, port, tls, minTls, loginTimeout, idleTimeout } = entry.value;
   if (sections.clientCount > 0 && !sections.clients.some(({ value }) => value.username !== undefined)) {
-    findings.notice(entry.path, 'no client has a user name: nobody may read mail here');
+    findings.notice(entry.path, 'no client has a user name: nobody may read mail here', 'no-reader');
   }
   const pair = await readPair(entry, files, findings);
   const tlsFiles = defined({ cert: pair?.cert, key: pair?.key });

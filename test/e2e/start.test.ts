@@ -54,6 +54,11 @@ describe('npm start with the shipped configuration', () => {
     expect(read.stdout).toBe(arrived);
   });
 
+  it('warns of nothing, and says where to set up a real mailbox', () => {
+    expect(relay.stdout).not.toMatch(/\bWARN\b/);
+    expect(relay.stdout).toMatch(/open http:\/\/127\.0\.0\.1:\d+\/#\/setup or put an account into/);
+  });
+
   it('says that it is a sandbox and where to look', () => {
     expect(relay.stdout).toMatch(/sandbox/i);
     expect(relay.stdout).toMatch(/http:\/\/127\.0\.0\.1:\d+/);

@@ -114,10 +114,11 @@ export class SpoolQueue implements QueueControl {
     const { spool, log } = this.#deps;
     const entry = await spool.entry(queueId);
     if (entry === undefined || !(await this.#apply(verb, queueId))) return false;
-    const { account, client, messageId, reversePath, recipients } = entry;
+    const { account, client, messageId, traceParent, reversePath, recipients } = entry;
     const lost = recipients.filter(({ status }) => status.kind === 'pending').map(({ forwardPath }) => forwardPath.address);
     const envelope = verb === 'drop' ? { reversePath, forwardPaths: lost } : {};
-    log.info({ event: `queue-${verb}`, queueId, account, client, messageId, ...envelope }, DONE[verb]);
+    const trace = traceParent === undefined ? {} : { traceParent };
+    log.info({ event: `queue-${verb}`, queueId, account, client, messageId, ...trace, ...envelope }, DONE[verb]);
     return true;
   }
 

@@ -18,6 +18,7 @@ import { Mailboxes } from '../mailbox/mailboxes.ts';
 import { Maildrops } from '../pop3-from-imap/maildrops.ts';
 import type { ActivityDesk } from '../observability/activity-desk.ts';
 import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
+import type { Environment } from '../observability/otel-environment.ts';
 import type { ConfiguredNames } from '../observability/metric-registry.ts';
 import { Scrubber } from '../observability/scrubber.ts';
 import { ExpiryWatch } from '../observability/secret-expiry.ts';
@@ -42,7 +43,7 @@ import { OpenQueue } from './open-delivery.ts';
 import { RateKeeper } from './rate-keeper.ts';
 import { RunningRelayView } from './relay-view.ts';
 import { knownEnds } from './secret-ends.ts';
-import { openTelemetry } from './telemetry.ts';
+import { openTelemetry, type Telemetry } from './telemetry.ts';
 
 /** The log of this process, with everything secret in the configuration already known to its scrubber. */
 export interface Observation {
@@ -66,6 +67,8 @@ export interface Users {
 export interface RelayParts extends Observation, Users {
   /** Absent: it cannot be set up while it runs. */
   readonly setup?: Setup;
+  /** Of the process; absent: nothing in it counts. */
+  readonly environment?: Environment;
 }
 
 /** The configuration in use. Rooms that ask at each use hold this; the others are told of a change. */
@@ -97,6 +100,7 @@ interface Rooms extends Observation {
   readonly view: RunningRelayView;
   readonly doors: Doors;
   readonly activity: ActivityDesk;
+  readonly telemetry: Telemetry;
   readonly rates: RateKeeper;
 }
 
@@ -109,6 +113,9 @@ function namesOf({ users: { accounts, clients }, config }: InUse): ConfiguredNam
 /** What sessions of a port that is closed by a changed configuration get to finish. */
 const GRACE_OF_CLOSED_PORT = seconds(60);
 
+/** A collector that does not answer must not hold up the end of the process. */
+const GRACE_OF_TRACES = seconds(1);
+
 /** The relay: listeners in front, delivery, mailboxes and tokens behind. */
 export class Relay implements Service {
   readonly #rooms: Rooms;
@@ -118,10 +125,11 @@ export class Relay implements Service {
   }
 
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
-  static async compose(config: Config, { scrubber, accounts, clients, setup, ...parts }: RelayParts): Promise<Relay> {
+  static async compose(config: Config, { scrubber, accounts, clients, setup, environment = {}, ...parts }: RelayParts): Promise<Relay> {
     const inUse: InUse = { config, users: { accounts, clients } };
     const names = (): ConfiguredNames => namesOf(inUse);
-    const { log, metrics, traces, activity, lines } = openTelemetry(parts.log, scrubber, names);
+    const telemetry = openTelemetry(parts.log, scrubber, names, environment);
+    const { log, metrics, traces, activity, lines } = telemetry;
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -206,6 +214,7 @@ export class Relay implements Service {
       view,
       doors,
       activity,
+      telemetry,
       rates: new RateKeeper(config.state.dir, activity, { clock: systemClock, log }),
     });
   }
@@ -257,7 +266,7 @@ export class Relay implements Service {
   }
 
   async stop(grace: DurationMs): Promise<void> {
-    const { listeners, mailboxes, pool, queue, tokens, alerting, expiry, view } = this.#rooms;
+    const { listeners, mailboxes, pool, queue, tokens, alerting, expiry, view, telemetry } = this.#rooms;
     const begun = systemClock.monotonic();
     view.stopping();
     queue.delivery.wind();
@@ -269,6 +278,7 @@ export class Relay implements Service {
     expiry.close();
     await tokens.close();
     await alerting.desk.close();
+    await telemetry.close(GRACE_OF_TRACES);
   }
 
   /** Nobody works on it from outside any more when it closes. */

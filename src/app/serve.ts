@@ -88,7 +88,7 @@ class Serving implements Service {
   static async start(config: Config, observation: Observation, setup: Setup): Promise<Serving> {
     const sandbox = config.accounts.length === 0 ? await openSandbox(config, observation) : undefined;
     try {
-      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, setup });
+      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, setup, environment: process.env });
       await relay.start();
       if (sandbox !== undefined) process.stdout.write(sandbox.invitation);
       return new Serving(relay, observation, sandbox);

@@ -36,5 +36,16 @@ function stamp(now: EpochMs, random: Uint8Array): string {
 /** @param random - At least 7 random octets. */
 export const queueId = (now: EpochMs, random: Uint8Array): QueueId => stamp(now, random) as QueueId;
 
+/** When the message was begun: the first nine characters of its id. Undefined for what is no id of ours. */
+export function beginOf(id: QueueId): EpochMs | undefined {
+  let moment = 0;
+  for (const character of id.slice(0, 9)) {
+    const digit = ALPHABET.indexOf(character);
+    if (digit === -1) return undefined;
+    moment = moment * 32 + digit;
+  }
+  return id.length === 16 ? (moment as EpochMs) : undefined;
+}
+
 /** @param random - At least 7 random octets. */
 export const sessionId = (now: EpochMs, random: Uint8Array): SessionId => stamp(now, random).slice(4) as SessionId;

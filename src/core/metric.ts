@@ -161,6 +161,11 @@ export const METRICS = {
       alert: ['reauth_required', 'secret_expiring', 'account_blocked', 'account_misconfigured', 'dead_letter', 'recovered'],
     },
   },
+  postern_spans_total: {
+    type: 'counter',
+    help: 'Spans of OpenTelemetry traces: taken by the collector, or dropped. Only where traces are switched on.',
+    labels: { result: ['exported', 'dropped'] },
+  },
   postern_log_lines_total: {
     type: 'counter',
     help: 'Events of level `error` and `warn`, whatever `log.level` says.',

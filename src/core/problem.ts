@@ -417,6 +417,17 @@ export const PROBLEMS = {
     remedy:
       'Use the address of the admin port, or a name listed in admin.hostnames. A script of a page has to send X-CSRF-Token from /api/v1/session.',
   },
+  TRACES_MISCONFIGURED: {
+    summary: 'The environment asks for OpenTelemetry traces in a way that cannot be followed. Mail is relayed; no traces are exported.',
+    heals: 'after-repair',
+    remedy: 'Correct the OTEL_ variable named in the cause (docs/operations.md, "Traces for OpenTelemetry") and restart.',
+  },
+  TRACES_NOT_EXPORTED: {
+    summary: 'The collector did not take traces. Mail is relayed; spans that find no room are dropped and counted.',
+    heals: 'by-itself',
+    remedy:
+      'If it goes on, check OTEL_EXPORTER_OTLP_ENDPOINT, its headers and the collector; /metrics counts what was lost: postern_spans_total.',
+  },
   CONTROL_SOCKET_FAILED: {
     summary: 'The control socket could not be opened. Mail is relayed, but postern queue cannot be used while the relay runs.',
     heals: 'after-repair',

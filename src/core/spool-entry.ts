@@ -49,6 +49,8 @@ export interface NewMessage extends Envelope {
   readonly acceptedAt: EpochMs;
   /** Of the content; with angle brackets. */
   readonly messageId: string;
+  /** The application's `traceparent`, so that later attempts belong to its trace (core/trace-parent.ts). */
+  readonly traceParent?: string;
   readonly nextAttemptAt: EpochMs;
   /** One for each forward-path, where the message was already tried before it was spooled; else all are pending. */
   readonly statuses?: readonly RecipientStatus[];
@@ -68,6 +70,7 @@ export interface SpoolEntry {
   readonly reversePath: ReversePath;
   readonly parameters: MailParameters;
   readonly messageId: string;
+  readonly traceParent?: string;
   /** Of the content in wire form. */
   readonly size: Octets;
   /** In the order of the envelope; never more or fewer. */
@@ -112,6 +115,7 @@ export function newEntry(message: NewMessage, size: Octets): SpoolEntry {
     reversePath: message.reversePath,
     parameters: message.parameters,
     messageId: message.messageId,
+    ...(message.traceParent === undefined ? {} : { traceParent: message.traceParent }),
     size,
     recipients: recipientsOf(forwardPaths, statuses),
     attempts: message.attempts ?? 0,

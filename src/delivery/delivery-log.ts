@@ -20,6 +20,7 @@ export interface LoggedMessage {
   readonly account: AccountName;
   readonly client: string;
   readonly messageId: string;
+  readonly traceParent?: string;
   readonly reversePath: string;
   readonly size: number;
   /** Of the attempt, in the order of its envelope. */
@@ -163,8 +164,9 @@ export class DeliveryLog {
   }
 }
 
-function about({ queueId, account, client, messageId, reversePath, size, origin }: LoggedMessage) {
-  return { queueId, account, client, messageId, reversePath, size, ...origin };
+function about({ queueId, account, client, messageId, traceParent, reversePath, size, origin }: LoggedMessage) {
+  const trace = traceParent === undefined ? {} : { traceParent };
+  return { queueId, account, client, messageId, reversePath, size, ...trace, ...origin };
 }
 
 function pathsOf(message: LoggedMessage, outcomes: readonly RecipientOutcome[], fits: (outcome: RecipientOutcome) => boolean): string[] {

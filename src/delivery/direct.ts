@@ -127,7 +127,8 @@ class DirectTransaction implements SubmissionTransaction {
   }
 
   async submitContent(content: Content): Promise<Reply> {
-    this.#record.note({ messageId: content.messageId });
+    const { messageId, traceParent } = content;
+    this.#record.note({ messageId, ...(traceParent === undefined ? {} : { traceParent }) });
     const meter = new Meter(content.chunks);
     try {
       const answer = await this.#upstream.submitContent(meter);

@@ -139,7 +139,8 @@ function adviceOn(status: RecipientStatus, classify: Classify): string | undefin
 
 /** An entry in a log line; the forward-paths are all of them unless told. */
 export function loggedEntry(entry: SpoolEntry, indexes: readonly number[] = entry.recipients.map((_, index) => index)): LoggedMessage {
-  const { queueId, account, client, messageId, reversePath, size } = entry;
+  const { queueId, account, client, messageId, traceParent, reversePath, size } = entry;
   const forwardPaths = indexes.map((index) => entry.recipients[index]?.forwardPath.address ?? '');
-  return { queueId, account, client, messageId, reversePath, size, forwardPaths };
+  const trace = traceParent === undefined ? {} : { traceParent };
+  return { queueId, account, client, messageId, ...trace, reversePath, size, forwardPaths };
 }

@@ -96,7 +96,7 @@ class SpooledTransaction implements SubmissionTransaction {
     if (draft === undefined) return this.#notAccepted(problem('INTERNAL', 'content without a draft'));
     const failed = await take(draft, content.chunks);
     if (failed !== undefined) return this.#notAccepted(failed);
-    const message = this.#message(content.messageId);
+    const message = this.#message(content);
     const taken = new TakenMessage({ lane: this.#lane, draft, message, logged: this.#logged(message, draft) }, this.#deps);
     try {
       return await taken.deliver(this.#account.delivery === 'queue' ? 'later' : 'now');
@@ -117,7 +117,7 @@ class SpooledTransaction implements SubmissionTransaction {
     return this.#lane.account;
   }
 
-  #message(messageId: string): NewMessage {
+  #message({ messageId, traceParent }: Content): NewMessage {
     const { queueId, origin, reversePath, parameters } = this.#start;
     const now = this.#deps.calendar.now();
     return {
@@ -129,15 +129,17 @@ class SpooledTransaction implements SubmissionTransaction {
       parameters,
       forwardPaths: this.#forwardPaths,
       messageId,
+      ...(traceParent === undefined ? {} : { traceParent }),
       nextAttemptAt: now,
     };
   }
 
   #logged(message: NewMessage, { size }: Draft): LoggedMessage {
-    const { queueId, account, client, messageId, reversePath } = message;
+    const { queueId, account, client, messageId, traceParent, reversePath } = message;
     const { sessionId, peer } = this.#start.origin;
     const forwardPaths = message.forwardPaths.map(({ address }) => address);
-    return { queueId, account, client, messageId, reversePath, size, forwardPaths, origin: { sessionId, peer } };
+    const trace = traceParent === undefined ? {} : { traceParent };
+    return { queueId, account, client, messageId, ...trace, reversePath, size, forwardPaths, origin: { sessionId, peer } };
   }
 
   #notAccepted(what: Problem): Reply {

@@ -106,6 +106,7 @@ export class MailTransaction {
   readonly #deps: TransactionDependencies;
   readonly #journal: SessionJournal;
   #forwardPaths = 0;
+  #traceParent: string | undefined;
 
   constructor(delivery: SubmissionTransaction, facts: TransactionFacts, deps: TransactionDependencies, journal: SessionJournal) {
     this.#delivery = delivery;
@@ -189,6 +190,7 @@ export class MailTransaction {
   async #submit(source: AsyncIterable<Uint8Array>): Promise<Reply> {
     const message = await readSubmission(source, { headerSection: HEADER_SECTION_LIMIT });
     if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
+    this.#traceParent = message.traceParent;
     const checked = this.#checkMessage(message);
     if ('kept' in checked) return this.#delivery.submitContent(message.content(this.#fixUps(), checked.kept));
     this.abandon();
@@ -237,7 +239,8 @@ export class MailTransaction {
   }
 
   get #fields() {
-    return { queueId: this.#facts.id, reversePath: this.#facts.reversePath };
+    const { id, reversePath } = this.#facts;
+    return { queueId: id, reversePath, ...(this.#traceParent === undefined ? {} : { traceParent: this.#traceParent }) };
   }
 }
 

@@ -13,6 +13,7 @@
 import type { Octets } from '../core/octets.ts';
 import type { Content } from '../core/ports/submission.ts';
 import { cleanText, type Reply } from '../core/reply.ts';
+import { traceParentOf } from '../core/trace-parent.ts';
 import { parseAddressList } from './address-list.ts';
 import { composeFixUps, type FixUps } from './fix-ups.ts';
 import { type HeaderSection, readHeaderSection } from './header-section.ts';
@@ -28,6 +29,8 @@ export interface IncomingMessage {
   readonly isFromMalformed: boolean;
   /** The message's own, as a printable line for the log. Absent where it has no Message-ID field. */
   readonly messageId?: string;
+  /** Of its `traceparent`, where there is one and it is valid (core/trace-parent.ts). The field itself stays as it came. */
+  readonly traceParent?: string;
   /** Received fields that came with it: how many hands it has been through. */
   readonly receivedCount: number;
   /**
@@ -68,13 +71,16 @@ export async function readSubmission(source: AsyncIterable<Uint8Array>, limits: 
   const { headers, rest } = reading;
   const body = new Body(rest);
   const messageId = headers.first('Message-ID');
+  const traceParent = traceParentOf(headers.values('traceparent'));
+  const trace = traceParent === undefined ? {} : { traceParent };
   return {
     kind: 'message',
     headers,
     ...readFrom(headers),
     ...(messageId === undefined ? {} : { messageId: cleanText(messageId) }),
+    ...trace,
     receivedCount: headers.count('Received'),
-    content: (fixUps, rewritten = headers) => composeContent(rewritten, body, fixUps),
+    content: (fixUps, rewritten = headers) => ({ ...composeContent(rewritten, body, fixUps), ...trace }),
     discard: () => body.discard(),
   };
 }

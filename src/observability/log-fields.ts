@@ -24,6 +24,7 @@ export const LOG_FIELDS: Readonly<Record<Written, string>> = {
   reversePath: 'MAIL FROM.',
   forwardPaths: 'Recipients that the line is about.',
   messageId: 'Message-ID, with angle brackets.',
+  traceParent: '`traceparent` field of the message (W3C Trace Context), where its application set a valid one.',
   size: 'Octets of content, as on the wire.',
   reply: 'The reply given or received, as one line.',
   durationMs: 'How long it took, in milliseconds.',

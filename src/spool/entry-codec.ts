@@ -43,6 +43,7 @@ export interface StoredMessage {
   readonly parameters: MailParameters;
   readonly forwardPaths: readonly ForwardPath[];
   readonly messageId: string;
+  readonly traceParent?: string;
   readonly size: Octets;
   readonly contentFile?: ContentFile;
   readonly state: StoredState;
@@ -73,15 +74,19 @@ export function stateOf(entry: SpoolEntry, fence: number, isTransmitting: boolea
 
 /** What is stored of a new entry. */
 export function messageOf(entry: SpoolEntry, state: StoredState, contentFile: ContentFile | undefined): StoredMessage {
-  const { queueId, account, client, acceptedAt, reversePath, parameters, messageId, size } = entry;
+  const { queueId, account, client, acceptedAt, reversePath, parameters, messageId, traceParent, size } = entry;
   const forwardPaths = entry.recipients.map(({ forwardPath }) => forwardPath);
   const message = { queueId, account, client, acceptedAt, reversePath, parameters, forwardPaths, messageId, size, state };
-  return contentFile === undefined ? message : { ...message, contentFile };
+  return {
+    ...message,
+    ...(traceParent === undefined ? {} : { traceParent }),
+    ...(contentFile === undefined ? {} : { contentFile }),
+  };
 }
 
 /** The entry that was stored. */
 export function entryOf(message: StoredMessage, state: StoredState): SpoolEntry {
-  const { queueId, account, client, acceptedAt, reversePath, parameters, messageId, size } = message;
+  const { queueId, account, client, acceptedAt, reversePath, parameters, messageId, traceParent, size } = message;
   const { attempts, nextAttemptAt, hold, isAmbiguous, warnedAt } = state;
   return {
     queueId,
@@ -91,6 +96,7 @@ export function entryOf(message: StoredMessage, state: StoredState): SpoolEntry 
     reversePath,
     parameters,
     messageId,
+    ...(traceParent === undefined ? {} : { traceParent }),
     size,
     recipients: message.forwardPaths.map((forwardPath, index) => ({ forwardPath, status: state.statuses[index] ?? { kind: 'pending' } })),
     attempts,
@@ -106,7 +112,8 @@ export function decodeMessage(json: string): StoredMessage {
   const value = objectOf(json);
   require(value, { queueId: 'string', account: 'string', client: 'string', acceptedAt: 'number', reversePath: 'string' });
   require(value, { parameters: 'object', messageId: 'string', size: 'number' });
-  const { forwardPaths, contentFile, settles, state } = value;
+  const { forwardPaths, contentFile, settles, state, traceParent } = value;
+  if (traceParent !== undefined && typeof traceParent !== 'string') throw new Error('traceParent is not a string');
   requireState(state);
   if (!Array.isArray(forwardPaths) || forwardPaths.length !== state.statuses.length)
     throw new Error('forward-paths and statuses do not match');

@@ -67,12 +67,15 @@ type Rest = readonly [
   parameters: MailParameters,
   forwardPaths: readonly ForwardPath[],
   messageId: string,
+  traceParent?: string,
 ];
 
 /** The row of an entry. */
 export function rowOf(serial: number, message: StoredMessage, place: RowPlace): Row {
   const { queueId, account, acceptedAt, size, contentFile, state } = message;
-  const rest: Rest = [message.client, message.reversePath, message.parameters, message.forwardPaths, message.messageId];
+  const { client, reversePath, parameters, forwardPaths, messageId, traceParent } = message;
+  const trace: [string?] = traceParent === undefined ? [] : [traceParent];
+  const rest: Rest = [client, reversePath, parameters, forwardPaths, messageId, ...trace];
   return {
     serial,
     queueId,
@@ -108,12 +111,13 @@ export function showState(row: Row, state: StoredState): void {
 /** What was stored last, with what is known beyond it. */
 export function storedOf(row: Row): { message: StoredMessage; state: StoredState } {
   const { queueId, account, acceptedAt, size, contentFile, nextAttemptAt, isAmbiguous, isTransmitting, fence } = row;
-  const [client, reversePath, parameters, forwardPaths, messageId] = JSON.parse(row.restJson) as Rest;
+  const [client, reversePath, parameters, forwardPaths, messageId, traceParent] = JSON.parse(row.restJson) as Rest;
   const untouched = { statuses: forwardPaths.map((): RecipientStatus => ({ kind: 'pending' })), attempts: 0, nextAttemptAt };
   const stored = row.stateJson === undefined ? untouched : decodeState(row.stateJson);
   const state: StoredState = { ...stored, isAmbiguous, isTransmitting, fence };
   const message = { queueId, account, client, acceptedAt, reversePath, parameters, forwardPaths, messageId, size, state };
-  return { message: contentFile === undefined ? message : { ...message, contentFile }, state };
+  const trace = traceParent === undefined ? {} : { traceParent };
+  return { message: { ...message, ...trace, ...(contentFile === undefined ? {} : { contentFile }) }, state };
 }
 
 function jsonOfState(state: StoredState): string | undefined {

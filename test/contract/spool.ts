@@ -54,6 +54,7 @@ export function spoolContract(name: string, make: MakeSpool): void {
         const { spool } = await make();
         const message = newMessage('a', {
           reversePath: '',
+          traceParent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
           parameters: { size: 5 as Octets, body: '8BITMIME', isSmtpUtf8: true, isRequireTls: true, ret: 'HDRS', envid: 'x+2By' },
           forwardPaths: [
             { address: 'änna@example.com', notify: ['SUCCESS', 'DELAY'], orcpt: 'rfc822;a@b' },
@@ -70,6 +71,7 @@ export function spoolContract(name: string, make: MakeSpool): void {
           reversePath: '',
           parameters: message.parameters,
           messageId: '<a@contoso.com>',
+          traceParent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
           size: 3000,
           recipients: message.forwardPaths.map((forwardPath) => ({ forwardPath, status: { kind: 'pending' } })),
           attempts: 0,

@@ -52,6 +52,8 @@ interface RelayChanges {
   readonly pop3Port?: number;
   /** For how long an access token is good; as at Microsoft unless told. */
   readonly tokenSeconds?: number;
+  /** Variables of the process, as far as the relay itself looks at them. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Client `erp` (password), clients `printers` and `scanners` (no password, from 127.0.0.2 and .3; the latter's senders are rewritten) and account `billing` with a refresh token. */
@@ -124,7 +126,13 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
     const { config } = loaded;
     for (const secret of config.secrets) scrubber.add(secret);
-    const composed = await Relay.compose(config, { log, scrubber, accounts: config.accounts, clients: config.clients });
+    const composed = await Relay.compose(config, {
+      log,
+      scrubber,
+      accounts: config.accounts,
+      clients: config.clients,
+      ...(changes.environment === undefined ? {} : { environment: changes.environment }),
+    });
     await composed.start();
     return composed;
   };

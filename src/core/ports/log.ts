@@ -31,6 +31,8 @@ export interface LogFields {
   readonly forwardPaths?: readonly string[];
   /** Of the message, with angle brackets. */
   readonly messageId?: string;
+  /** `traceparent` of the message (W3C Trace Context), where its application set a valid one. */
+  readonly traceParent?: string;
   /** Octets of content in wire form. */
   readonly size?: number;
   /** The reply given or received, as one line. */

@@ -30,6 +30,8 @@ export interface SubmissionStart {
 export interface Content {
   /** Of the message; with angle brackets. For log lines. */
   readonly messageId: string;
+  /** Valid `traceparent` of the application, in version 00 (core/trace-parent.ts). */
+  readonly traceParent?: string;
   /**
    * The chunks. Iterating applies backpressure to the application. Throws `SubmissionError` (listener) when the application vanishes or
    * the message turns out to be unacceptable; the final dot must then never be sent.

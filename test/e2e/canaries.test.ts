@@ -7,12 +7,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { secretTraces } from '../../src/core/secret-traces.ts';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { freePort } from '../support/free-port.ts';
+import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { type Finished, postern, type RunningProcess } from '../support/process.ts';
 import { applicationCertificate, encryptedKey } from '../support/signing.ts';
@@ -32,6 +33,7 @@ const CANARIES = {
   hook: canary('webhook-secret'),
   hookPath: 'canary-webhook-path-0123456789',
   admin: canary('admin-password'),
+  collector: 'canary-collector-key/"\\&%+=?~ok',
 };
 
 /** What the sandbox gives out, known by its form: access tokens, refresh tokens, and the SASL string of XOAUTH2 in base64. */
@@ -44,6 +46,7 @@ const FORMS: readonly RegExp[] = [
 
 let folder: string;
 let sandbox: Sandbox;
+let collector: OtlpReceiver;
 let relay: RunningProcess;
 let hook: ReturnType<typeof createServer>;
 let ports: { readonly smtp: number; readonly admin: number };
@@ -146,7 +149,12 @@ beforeAll(async () => {
       log: { level: 'trace', format: 'json' },
     }),
   );
-  relay = postern(['serve', '--config', file('postern.yaml')], { env: { CANARY_COMMAND: CANARIES.command } });
+  collector = await startOtlpReceiver();
+  const traces = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    OTEL_EXPORTER_OTLP_HEADERS: `api-key=${encodeURIComponent(CANARIES.collector)}`,
+  };
+  relay = postern(['serve', '--config', file('postern.yaml')], { env: { CANARY_COMMAND: CANARIES.command, ...traces } });
   await relay.until(/"event":"ready"/);
   for (const name of names) expect(await send(name)).toBe(250);
   expect(await send('good', CANARIES.wrong)).toBe(535);
@@ -158,6 +166,7 @@ afterAll(async () => {
   relay.child.kill('SIGKILL');
   await sandbox.close();
   hook.close();
+  await collector.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -200,6 +209,13 @@ describe('no secret is seen', () => {
     note('log', relay.stdout);
     note('errors', relay.stderr);
     expect(leaksIn(said)).toEqual([]);
+  });
+
+  it('in what goes to the collector of traces, but for the header that is meant for it', async () => {
+    await vi.waitUntil(() => collector.spans.length > 0, { timeout: 20_000 });
+    expect(collector.faults).toEqual([]);
+    expect(collector.headers[0]?.['api-key']).toBe(CANARIES.collector);
+    expect(leaksIn(collector.bodies.map((body) => ['spans', body]))).toEqual([]);
   });
 
   it('in the list of processes, and in clear on the disk', () => {

@@ -16,6 +16,7 @@ import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
 import { Mailboxes } from '../mailbox/mailboxes.ts';
 import { Maildrops } from '../pop3-from-imap/maildrops.ts';
+import { WayMemory } from '../pop3-from-imap/way-memory.ts';
 import type { ActivityDesk } from '../observability/activity-desk.ts';
 import { type AdjustableLog, createLog, standardOutput } from '../observability/log.ts';
 import type { Environment } from '../observability/otel-environment.ts';
@@ -158,7 +159,8 @@ export class Relay implements Service {
     const directory = new ClientDirectory(withImportedLogins(clients, accounts, imports));
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
     const mailboxes = new Mailboxes({ ...base, accounts, tokens });
-    const maildrops = new Maildrops({ ...base, accounts, mailboxes });
+    const memory = new WayMemory(join(config.state.dir, 'pop3.json'), log);
+    const maildrops = new Maildrops({ ...base, accounts, mailboxes, tokens, memory });
     const fronts = { ...base, mailboxes: maildrops, clients: directory, passwords: new PasswordCheck(base) };
     const listeners = new ListenerSet<AnyListenerSettings>(
       (settings) => ('protocol' in settings ? new MailboxListener(settings, fronts) : new SmtpListener(settings, deps)),

@@ -9,6 +9,7 @@ import { atAuthorityHost } from './azure-environment.ts';
 import { defined } from './defined.ts';
 import type { Findings } from './findings.ts';
 import { lintAccount, lintProvider } from './lint.ts';
+import { lintPop3 } from './lint-pop3.ts';
 import type { ProviderFields, Protocol } from './presets.ts';
 import { ProviderBook } from './provider-chain.ts';
 import { completeProvider, missingField, needsTenant } from './providers.ts';
@@ -114,6 +115,7 @@ async function buildAccount(
   );
   const auth = await buildAuth(value.auth, provider, [...path, 'auth'], surroundings);
   lintAccount(entry, provider, surroundings.findings);
+  if (sections.pop3.length > 0) lintPop3(entry, provider, surroundings.findings);
   if (value.auth.grant === 'refresh_token' && value.auth.refreshToken === undefined) {
     const message = `has no refreshToken: sign in with postern login ${value.name}; until then mail is deferred (TOKEN_MISSING)`;
     surroundings.findings.notice([...path, 'auth'], message, 'no-refresh-token');

@@ -160,6 +160,12 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Make state.keyFile a file of the user that runs Postern, with mode 0600, holding the key the state was written with.',
   },
+  POP3_STATE_FAILED: {
+    summary: 'How POP3 is served for the accounts (pop3.json in the state directory) could not be read or written.',
+    heals: 'after-repair',
+    remedy:
+      'Check free space, owner and permissions (0700) of state.dir; delete pop3.json if it is damaged. Until then it is found out anew after each restart; accounts[].pop3 says it once and for all.',
+  },
   UPSTREAM_UNREACHABLE: {
     summary: 'The upstream could not be reached (DNS, connect or network).',
     heals: 'by-itself',

@@ -4,52 +4,58 @@
  * Whoever opens a mailbox gets the same in each case, a connection in TRANSACTION state; here its other end is in this process. So deadlines, the end of the
  * application and of Postern are dealt with where they are for every session.
  *
- * `auto` tries the provider's POP3 first. Where that is refused for a reason that has nothing to do with the token or the load (switched off, unknown to the
- * server, or the token too long for it), IMAP serves, and the answer is remembered for an hour.
+ * `auto` tries the provider's POP3 first. Where that is refused for a reason that has nothing to do with the token's life or the load (switched off, unknown to the
+ * server, without XOAUTH2, or the token too long for it), IMAP serves. That is remembered over restarts ({@link ./way-memory.ts}): messages have other
+ * unique-ids at the provider's POP3, so an application whose mailbox went to and fro would take all of it for new each time.
  *
  * @packageDocumentation
  */
 import type { Duplex } from 'node:stream';
-import type { Account, AccountName } from '../core/account.ts';
-import { between, days, hours, type MonotonicMs } from '../core/clock.ts';
+import { type Account, type AccountName, usesTokens } from '../core/account.ts';
+import { days } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { MailboxError, type MailboxRequest, type MailboxUpstream, type OpenMailbox } from '../core/ports/mailbox.ts';
-import { ProblemError } from '../core/problem.ts';
+import type { TokenSource } from '../core/ports/token-source.ts';
+import { type Problem, ProblemError, problem } from '../core/problem.ts';
 import { duplexPair } from '../platform/duplex-pair.ts';
+import { isPop3Refused, LONGEST_POP3_TOKEN } from '../policy/pop3-service.ts';
 import { Maildrop } from './maildrop.ts';
 import { servePop3Transaction } from './transaction.ts';
+import type { Way, WayMemory } from './way-memory.ts';
 
 /** What it needs. */
 export interface MaildropsDependencies {
   /** The sessions themselves. */
   readonly mailboxes: MailboxUpstream;
   readonly accounts: readonly Account[];
+  readonly tokens: TokenSource;
+  readonly memory: WayMemory;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-const REMEMBER_FOR = hours(1);
 /** Whoever has the connection watches for silence. */
 const NEVER_IDLE = days(1);
-/** Rows of policy/mailbox-answers.ts that say that POP3 is not to be had, whatever the token. */
-const NO_POP3: ReadonlySet<string> = new Set(['protocol-off', 'sign-in-not-understood', 'command-not-understood']);
+
+/** What speaks against POP3, and the server's refusal if there was one. */
+interface Obstacle {
+  readonly why: Problem;
+  readonly refusal?: MailboxError;
+}
 
 export class Maildrops implements MailboxUpstream {
   readonly #deps: MaildropsDependencies;
   #accounts: ReadonlyMap<AccountName, Account> = new Map();
-  /** Accounts whose provider has refused POP3, and when. */
-  readonly #refused = new Map<AccountName, MonotonicMs>();
 
   constructor(deps: MaildropsDependencies) {
     this.#deps = deps;
     this.update(deps.accounts);
   }
 
-  /** Take over a changed configuration: what was refused may be allowed now. */
+  /** Take over a changed configuration. Sessions that are open go on. */
   update(accounts: readonly Account[]): void {
     this.#accounts = new Map(accounts.map((account) => [account.name, account]));
-    this.#refused.clear();
   }
 
   async open(request: MailboxRequest): Promise<OpenMailbox> {
@@ -57,34 +63,63 @@ export class Maildrops implements MailboxUpstream {
     const account = this.#accounts.get(request.account);
     if (request.protocol !== 'pop3' || account === undefined) return mailboxes.open(request);
     const { pop3: mode = 'auto', provider } = account;
-    if (mode === 'proxy') return mailboxes.open(request);
-    if (mode === 'imap' || provider.pop3 === undefined || this.#isRefused(account.name)) return this.#openFromImap(request);
+    if (mode === 'auto' && provider.pop3 !== undefined) return this.#openEither(account, request);
+    // Whoever sets it back to auto begins anew.
+    await this.#deps.memory.note(account, undefined);
+    return mode === 'proxy' ? mailboxes.open(request) : this.#openFromImap(request);
+  }
+
+  async #openEither(account: Account, request: MailboxRequest): Promise<OpenMailbox> {
+    const { mailboxes, memory } = this.#deps;
+    const known = await memory.wayOf(account);
+    if (known === 'imap') return this.#openFromImap(request);
+    // Where POP3 has worked, the server itself has to say no.
+    const why = known === undefined ? await this.#tooLong(account) : undefined;
+    if (why !== undefined) return this.#changeOver(account, request, known, { why });
     try {
-      return await mailboxes.open(request);
+      const mailbox = await mailboxes.open(request);
+      await memory.note(account, 'pop3');
+      return mailbox;
     } catch (error) {
-      if (!(error instanceof MailboxError) || error.row === undefined || !NO_POP3.has(error.row)) throw error;
-      return this.#fallBack(request, error);
+      if (!(error instanceof MailboxError) || !isPop3Refused(error.problem, error.row)) throw error;
+      return this.#changeOver(account, request, known, { why: error.problem, refusal: error });
     }
   }
 
-  /** POP3 counts as refused only once IMAP has let somebody in: else the fault may be the mailbox's. */
-  async #fallBack(request: MailboxRequest, error: MailboxError): Promise<OpenMailbox> {
-    const { clock, log } = this.#deps;
-    const mailbox = await this.#openFromImap(request);
-    this.#refused.set(request.account, clock.monotonic());
-    const fields = { event: 'pop3-from-imap', account: request.account, problem: error.problem };
-    log.info(fields, 'the provider does not let POP3 be used: it is served from IMAP');
-    return mailbox;
+  /** A token that Exchange would not take. @throws MailboxError where there is no token. */
+  async #tooLong({ name, auth, provider: { imap } }: Account): Promise<Problem | undefined> {
+    if (imap === undefined || !usesTokens(auth)) return undefined;
+    const { value } = await toldAsMailbox(() => this.#deps.tokens.accessToken(name));
+    if (value.length <= LONGEST_POP3_TOKEN) return undefined;
+    const cause = `the access token has ${value.length} characters; Exchange takes at most ${LONGEST_POP3_TOKEN} over POP3`;
+    return problem('UPSTREAM_PROTOCOL', cause, {
+      remedy: 'Nothing: IMAP takes it. pop3: proxy of the account would try POP3 all the same.',
+    });
   }
 
-  #isRefused(account: AccountName): boolean {
-    const since = this.#refused.get(account);
-    return since !== undefined && between(since, this.#deps.clock.monotonic()) < REMEMBER_FOR;
+  /** POP3 counts as refused only once IMAP has let somebody in: else the fault may be the mailbox's, and then what POP3 said is told. */
+  async #changeOver(account: Account, request: MailboxRequest, known: Way | undefined, { why, refusal }: Obstacle): Promise<OpenMailbox> {
+    const { memory, log } = this.#deps;
+    let mailbox: OpenMailbox;
+    try {
+      mailbox = await this.#openFromImap(request);
+    } catch (error) {
+      if (refusal !== undefined && error instanceof MailboxError && error.problem.heals !== 'by-itself') throw refusal;
+      throw error;
+    }
+    await memory.note(account, 'imap');
+    const fields = { event: 'pop3-from-imap', account: account.name, problem: why };
+    if (known === undefined) log.info(fields, 'the provider does not let POP3 be used: it is served from IMAP');
+    else
+      log.warn(fields, 'the provider no longer lets POP3 be used: it is served from IMAP, where applications take every message for new');
+    return mailbox;
   }
 
   async #openFromImap(request: MailboxRequest): Promise<OpenMailbox> {
     const { mailboxes, clock } = this.#deps;
+    const { signal } = request;
     const first = await mailboxes.open({ ...request, protocol: 'imap' });
+    const callOff = (): void => first.close();
     let opened: OpenMailbox | undefined = first;
     const open = (): Promise<OpenMailbox> => {
       const mailbox = opened;
@@ -92,13 +127,16 @@ export class Maildrops implements MailboxUpstream {
       // Later ones are opened because the first was lost, for as long as somebody reads.
       return mailbox === undefined ? mailboxes.open({ protocol: 'imap', account: request.account }) : Promise.resolve(mailbox);
     };
+    signal?.addEventListener('abort', callOff);
+    if (signal?.aborted === true) callOff();
     try {
-      const maildrop = await Maildrop.open({ open, clock });
+      const maildrop = await toldAsMailbox(() => Maildrop.open({ open, clock }));
       return this.#serve(first, maildrop, request.account);
     } catch (error) {
       first.close();
-      if (error instanceof MailboxError || !(error instanceof ProblemError)) throw error;
-      throw new MailboxError(error.problem, { cause: error });
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', callOff);
     }
   }
 
@@ -124,14 +162,25 @@ export class Maildrops implements MailboxUpstream {
     const { clock, log } = this.#deps;
     try {
       const report = await servePop3Transaction({ app, ahead: Buffer.alloc(0), maildrop, clock, idleTimeout: NEVER_IDLE });
-      const { end, removed, problem } = report;
-      const fields = { event: 'maildrop-closed', account, ...(problem === undefined ? {} : { problem }) };
-      log.debug(fields, `a maildrop was closed (${end}), ${removed} messages deleted`);
+      const { end, removed, problem: what } = report;
+      const text = `a maildrop was closed (${end}), ${removed} messages deleted`;
+      if (what === undefined) log.debug({ event: 'maildrop-closed', account }, text);
+      else log.warn({ event: 'maildrop-closed', account, problem: what }, `${text}: ${what.cause}`);
       if (end === 'broken') app.destroy();
       else app.end();
     } catch (error) {
       log.error({ event: 'defect', account, error }, 'a session of POP3 from IMAP has broken');
       app.destroy();
     }
+  }
+}
+
+/** @throws MailboxError with the problem of a ProblemError. */
+async function toldAsMailbox<Value>(attempt: () => Promise<Value>): Promise<Value> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error instanceof MailboxError) throw error;
+    throw new MailboxError(error.problem, { cause: error });
   }
 }

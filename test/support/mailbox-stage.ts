@@ -15,10 +15,14 @@ import { PasswordCheck } from '../../src/platform/password-check.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { ClientDirectory } from '../../src/policy/client-directory.ts';
 import { FrontSession } from '../../src/proxy/front-session.ts';
+import { Maildrops } from '../../src/pop3-from-imap/maildrops.ts';
+import { WayMemory } from '../../src/pop3-from-imap/way-memory.ts';
 import { MailboxListener, type MailboxListenerDependencies } from '../../src/proxy/mailbox-listener.ts';
-import { testClient } from './accounts.ts';
+import { testAccount, testClient } from './accounts.ts';
 import { EagerClock } from './eager-clock.ts';
 import { MemoryLog } from './memory-log.ts';
+import { MemoryTokenSource } from './memory-token-source.ts';
+import { mailbox, ScriptedImap } from './scripted-imap.ts';
 import { stageCertificate } from './smtp-stage.ts';
 
 /** What clients there are. */
@@ -36,7 +40,19 @@ export const MAILBOX_CLIENTS: readonly Client[] = [
     account: 'closed',
     login: { username: 'closed', secret: { kind: 'password', password: 'local-password' } },
   }),
+  testClient({
+    name: 'served',
+    account: 'served',
+    login: { username: 'served', secret: { kind: 'password', password: 'local-password' } },
+  }),
 ];
+
+/** The account whose POP3 is served from IMAP: two messages, by UID. */
+const SERVED = testAccount({ name: 'served', pop3: 'imap' });
+const SERVED_MESSAGES: ReadonlyMap<number, string> = new Map([
+  [5, 'Subject: one\r\n\r\n.dot\r\n'],
+  [12, 'Subject: two\r\n\r\n1\r\n2\r\n3\r\n'],
+]);
 
 const REFUSALS: Readonly<Record<string, Problem>> = {
   down: problem('UPSTREAM_UNREACHABLE', 'imap.lab.test:993: host name not resolved (ENOTFOUND)'),
@@ -50,6 +66,8 @@ export interface MailboxStageOptions {
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
+  /** Has the messages of the account `served`. */
+  readonly imap?: ScriptedImap;
   /** In place of a server that answers line by line. */
   readonly serve?: (socket: Socket) => void;
   /** That the server lists after the sign-in. */
@@ -108,8 +126,24 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
     ...(pem === undefined ? {} : { cert: pem.certPem, key: pem.keyPem }),
     ...options.settings,
   };
+  const imap = options.imap ?? new ScriptedImap(mailbox(SERVED_MESSAGES));
+  const imapServer = createServer((socket) => {
+    socket.on('data', (octets: Buffer) => received.push(octets));
+    imap.serve(socket);
+  });
+  await new Promise<void>((resolve) => void imapServer.listen(0, '127.0.0.1', resolve));
+  const others = Object.keys(REFUSALS).concat('billing');
+  const accounts = [SERVED, ...others.map((name) => testAccount({ name, pop3: 'proxy' }))];
+  const memory = new WayMemory('/nonexistent/pop3.json', log);
   const deps = {
-    mailboxes: mailboxesAt(server, options),
+    mailboxes: new Maildrops({
+      accounts,
+      mailboxes: mailboxesAt(server, options, imapServer),
+      tokens: new MemoryTokenSource(),
+      memory,
+      clock,
+      log,
+    }),
     clients: new ClientDirectory(MAILBOX_CLIENTS),
     passwords: new PasswordCheck({ clock, random: systemRandom }),
     clock,
@@ -130,6 +164,7 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
       await listener.close(minutes(0));
       if (far !== undefined) await new Promise((resolve) => far.close(resolve));
       await new Promise((resolve) => server.close(resolve));
+      await new Promise((resolve) => imapServer.close(resolve));
     },
   };
 }
@@ -151,15 +186,20 @@ function serve(socket: Socket, answer: (line: string) => string, received: Buffe
 }
 
 /** Without TLS and sign-in, which have tests of their own. */
-function mailboxesAt(server: Server, options: MailboxStageOptions): MailboxUpstream {
+function mailboxesAt(server: Server, options: MailboxStageOptions, imapServer: Server): MailboxUpstream {
   return {
     async open({ protocol, account }) {
       const refusal = REFUSALS[account] ?? (await options.refusal?.());
       if (refusal !== undefined) throw new MailboxError(refusal);
-      const socket = connect(portOf(server), '127.0.0.1');
+      const isServed = account === SERVED.name;
+      const socket = connect(portOf(isServed ? imapServer : server), '127.0.0.1');
       await new Promise<void>((resolve) => void socket.once('connect', resolve));
       socket.on('error', () => undefined).pause();
-      const usual = protocol === 'imap' ? ['IMAP4rev1', 'AUTH=XOAUTH2', 'SASL-IR', 'IDLE', 'COMPRESS=DEFLATE', 'MOVE'] : [];
+      const usual = isServed
+        ? ['IMAP4rev1', 'UIDPLUS']
+        : protocol === 'imap'
+          ? ['IMAP4rev1', 'AUTH=XOAUTH2', 'SASL-IR', 'IDLE', 'COMPRESS=DEFLATE', 'MOVE']
+          : [];
       return {
         protocol,
         upstream: 'imap.lab.test:993',

@@ -5,10 +5,12 @@
  *
  * @packageDocumentation
  */
+import type { Account } from '../../core/account.ts';
 import type { ProbeReport } from '../../core/ports/mail-probe.ts';
-import { ProblemError } from '../../core/problem.ts';
+import { type Problem, ProblemError } from '../../core/problem.ts';
 import { refusalRemedy } from '../auth-refusal.ts';
-import { type Check, fail, ok, skip, warn } from '../check.ts';
+import { LONGEST_POP3_TOKEN, mayBePop3Alone } from '../../policy/pop3-service.ts';
+import { type Check, type Finding, fail, ok, skip, warn } from '../check.ts';
 import type { Examination } from '../examination.ts';
 import { includes, requestedScopes } from '../exchange.ts';
 import { probeImap } from '../imap-probe.ts';
@@ -16,9 +18,6 @@ import { probePop3 } from '../pop3-probe.ts';
 
 const PROBES = { imap: probeImap, pop3: probePop3 } as const;
 type Protocol = keyof typeof PROBES;
-
-/** Longer tokens are refused by Exchange over POP3 as a protocol error. */
-const LONGEST_POP3_TOKEN = 4096;
 
 function mailboxChecks(protocol: Protocol): readonly Check[] {
   const reports = new WeakMap<Examination, Promise<ProbeReport>>();
@@ -32,7 +31,8 @@ function mailboxChecks(protocol: Protocol): readonly Check[] {
         const report = tryOut(protocol, examination);
         reports.set(examination, report);
         const { passed, failed } = await report;
-        if (failed !== undefined && failed.step !== 'auth' && failed.step !== 'access') return fail(failed.problem);
+        if (failed !== undefined && failed.step !== 'auth' && failed.step !== 'access')
+          return refused(protocol, examination, failed.problem);
         return ok([passed.connect, passed.tls, passed.mechanism].join('; '));
       },
     },
@@ -45,20 +45,34 @@ function mailboxChecks(protocol: Protocol): readonly Check[] {
         const { passed, failed } = report;
         if (failed === undefined) return ok([passed.auth, passed.access].join('; '));
         if (failed.problem.code === 'UPSTREAM_BUSY' || failed.problem.code === 'UPSTREAM_MAILBOX_IN_USE') return warn(failed.problem);
-        if (failed.problem.code !== 'UPSTREAM_AUTH_REFUSED') return fail(failed.problem);
-        return fail({ ...failed.problem, remedy: refusalRemedy(protocol, examination.account, examination.claims) });
+        if (failed.problem.code !== 'UPSTREAM_AUTH_REFUSED') return refused(protocol, examination, failed.problem);
+        const remedy = refusalRemedy(protocol, examination.account, examination.claims);
+        return refused(protocol, examination, { ...failed.problem, remedy });
       },
     },
   ];
 }
 
+/** Where POP3 is served from IMAP in its stead, it need not work; whether IMAP does is said by its own checks. */
+function refused(protocol: Protocol, { account }: Examination, what: Problem): Finding {
+  const hasOtherWay = protocol === 'pop3' && (account.pop3 ?? 'auto') === 'auto' && account.provider.imap !== undefined;
+  if (!hasOtherWay || !mayBePop3Alone(what)) return fail(what);
+  const remedy = `Nothing, if imap-auth is in order; pop3: imap of the account spares the attempt. To have POP3 itself: ${what.remedy}`;
+  return warn({ ...what, cause: `${what.cause}. POP3 is served from IMAP then (pop3: auto)`, remedy });
+}
+
 function whyNot(protocol: Protocol, { account, claims, given }: Examination): string | undefined {
   const name = protocol.toUpperCase();
+  if (protocol === 'pop3' && isFromImap(account)) return 'POP3 is served from IMAP for this account: see imap-connect and imap-auth';
   if (account.provider[protocol] === undefined) return `provider ${account.provider.name} has no ${name} server`;
   if (account.auth.grant === 'basic') return `grant basic: a password is not tried at ${name}, since each try may lock the mailbox`;
   if (includes(protocol, account, claims) || given.needed.has(protocol)) return undefined;
   const scopes = claims === undefined ? requestedScopes(account) : [...claims.scopes, ...claims.roles];
   return `the token does not include ${name} (${scopes.join(' ') || 'no scopes'})`;
+}
+
+function isFromImap({ pop3 = 'auto', provider }: Account): boolean {
+  return pop3 === 'imap' || (pop3 === 'auto' && provider.pop3 === undefined && provider.imap !== undefined);
 }
 
 /** A refused token is replaced once, as for submission, unless it has just been fetched. */

@@ -1,6 +1,7 @@
 /** Each check by itself: what makes it fail or warn, and what the operator reads. The way through real servers is in test/integration/doctor.test.ts. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Account, AuthSettings } from '../../../src/core/account.ts';
+import type { Pop3Mode } from '../../../src/core/account.ts';
 import { days, hours, minutes, plus } from '../../../src/core/clock.ts';
 import type { ProbeReport } from '../../../src/core/ports/mail-probe.ts';
 import { ProblemError, problem } from '../../../src/core/problem.ts';
@@ -405,10 +406,17 @@ describe('IMAP and POP3', () => {
 
   const SCOPES = ['SMTP.Send', 'IMAP.AccessAsUser.All', 'POP.AccessAsUser.All'].map((name) => `https://outlook.office.com/${name}`);
 
-  function examinationOf({ scopes = SCOPES, isFresh = true, token = 'opaque-token' } = {}): Examination {
+  interface ExaminationChanges {
+    readonly scopes?: string[];
+    readonly isFresh?: boolean;
+    readonly token?: string;
+    readonly mode?: Pop3Mode;
+  }
+
+  function examinationOf({ scopes = SCOPES, isFresh = true, token = 'opaque-token', mode = 'auto' }: ExaminationChanges = {}): Examination {
     const endpoint = (server: ScriptedLineServer) => ({ host: 'localhost', port: server.port, tls: 'implicit' }) as const;
     const provider = testProvider({ ca: authority.caPem, imap: endpoint(imap), pop3: endpoint(pop3) });
-    const account = testAccount({ provider, auth: { grant: 'refresh_token', clientId: 'c', scopes } });
+    const account = testAccount({ provider, pop3: mode, auth: { grant: 'refresh_token', clientId: 'c', scopes } });
     const { examination, clock } = testExamination({ account, dial, clock: new FakeClock(Date.now()) });
     examination.tokens = testBench(clock, { token });
     examination.token = { value: token, expiresAt: plus(clock.now(), hours(1)), generation: 1 };
@@ -502,9 +510,32 @@ describe('IMAP and POP3', () => {
     expect((await both('pop3', examinationOf()))[1]).toMatchObject({ result: 'warn', problem: 'UPSTREAM_MAILBOX_IN_USE' });
   });
 
+  it('POP3 that is refused is a warning where IMAP takes its place', async () => {
+    queued.push({ credentials: '-ERR Protocol error. Connection is closed. 10' });
+    expect((await both('pop3', examinationOf({ token: 'x'.repeat(4500) })))[1]).toMatchObject({
+      result: 'warn',
+      detail: expect.stringContaining('POP3 is served from IMAP then (pop3: auto)'),
+      remedy: expect.stringMatching(/^Nothing, if imap-auth is in order.*fewer scopes/),
+    });
+  });
+
+  it('POP3 that is out of reach is a failure all the same', async () => {
+    queued.push({ greeting: 'HTTP/1.1 400 Bad Request' });
+    expect((await both('pop3', examinationOf()))[0]).toMatchObject({ result: 'fail', problem: 'UPSTREAM_PROTOCOL' });
+  });
+
+  it('POP3 is not tried where it is served from IMAP', async () => {
+    const { sessions } = pop3;
+    expect(await both('pop3', examinationOf({ mode: 'imap' }))).toMatchObject([
+      { result: 'skip', detail: expect.stringContaining('served from IMAP') },
+      { result: 'skip' },
+    ]);
+    expect(pop3.sessions).toBe(sessions);
+  });
+
   it('POP3 names the length of a token that may be too long', async () => {
     queued.push({ credentials: '-ERR Protocol error. Connection is closed. 10' });
-    const finding = (await both('pop3', examinationOf({ token: 'x'.repeat(4500) })))[1];
+    const finding = (await both('pop3', examinationOf({ token: 'x'.repeat(4500), mode: 'proxy' })))[1];
     expect(finding).toMatchObject({
       result: 'fail',
       detail: expect.stringContaining('4500 characters'),

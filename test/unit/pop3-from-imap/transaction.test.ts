@@ -3,7 +3,8 @@ import { ProblemError } from '../../../src/core/problem.ts';
 import { Maildrop } from '../../../src/pop3-from-imap/maildrop.ts';
 import { servePop3Transaction } from '../../../src/pop3-from-imap/transaction.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { mailbox, pair, ScriptedImap, talk } from './stage.ts';
+import { mailbox, pair, ScriptedImap } from '../../support/scripted-imap.ts';
+import { talk } from './stage.ts';
 
 const FIRST = 'Subject: one\r\n\r\n.dot\r\n..two\r\nlast line without end';
 const SECOND = 'Subject: two\r\n\r\n1\r\n2\r\n3\r\n';

@@ -15,23 +15,14 @@ import {
   type SeenMessageInFull,
 } from '../core/ports/activity.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import { PROBLEMS, type ProblemCode } from '../core/problem.ts';
 import { absent, answerWith, type DocumentedRoute, EVENT_STREAM, parseQuery } from './api.ts';
+import { count, moment, problemSchema } from './shared-schemas.ts';
 
 const MOST_LISTED = 500;
 /** So that many messages at once are one event. */
 const CALM = seconds(1);
 /** Comments keep proxies and browsers from giving the stream up. */
 const HEARTBEAT = seconds(15);
-
-const moment = z.iso.datetime();
-const count = z.number().int();
-const problemSchema = z.object({
-  code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
-  cause: z.string(),
-  heals: z.enum(['by-itself', 'after-repair', 'never']),
-  remedy: z.string(),
-});
 
 const messagesQuery = z.strictObject({
   text: z.string().max(200).describe('Part of a sender, recipient, queue id, Message-ID or reply.').optional(),

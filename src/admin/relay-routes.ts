@@ -4,19 +4,9 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
-import { PROBLEMS, type ProblemCode } from '../core/problem.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
 import { absent, answerWith, type DocumentedRoute, type Route } from './api.ts';
-
-const moment = z.iso.datetime();
-const count = z.number().int();
-
-const problemSchema = z.object({
-  code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
-  cause: z.string(),
-  heals: z.enum(['by-itself', 'after-repair', 'never']),
-  remedy: z.string(),
-});
+import { count, moment, problemSchema } from './shared-schemas.ts';
 
 /** What `/readyz` answers, with 200 or 503. */
 export const readySchema = z.object({ status: z.string(), reasons: z.array(z.string()) });

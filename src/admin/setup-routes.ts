@@ -6,8 +6,8 @@
 import { z } from 'zod';
 import { isPlainAddress } from '../core/address.ts';
 import { type ExaminationStep, type Setup, SIGN_IN_WAYS } from '../core/ports/setup.ts';
-import { PROBLEMS, type ProblemCode } from '../core/problem.ts';
 import { absent, answerWith, type DocumentedRoute, parse } from './api.ts';
+import { problemSchema } from './shared-schemas.ts';
 
 const name = z.string().min(1).max(64);
 const isTrial = z.boolean().prefault(false).describe('Show what would be written, and write nothing.');
@@ -40,13 +40,6 @@ const editShape = {
 };
 const editSchema = z.object(editShape);
 const newClientSchema = z.object({ ...editShape, password: z.string().describe('Told this once.').optional() });
-
-const problemSchema = z.object({
-  code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
-  cause: z.string(),
-  heals: z.enum(['by-itself', 'after-repair', 'never']),
-  remedy: z.string(),
-});
 
 const signInSchema = z.object({
   id: z.string(),

@@ -33,6 +33,8 @@ export interface PlannedEdit {
 
 export class ConfigWriter {
   readonly #options: ConfigWriterOptions;
+  /** Changes come one after another: each begins with what the one before has written. */
+  #work: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConfigWriterOptions) {
     this.#options = options;
@@ -61,7 +63,13 @@ export class ConfigWriter {
   }
 
   /** @throws ProblemError `API_REQUEST_INVALID` with what is wrong, `CONFIG_NOT_WRITTEN` */
-  async change({ edit, checked = edit, before }: PlannedEdit, isTrial: boolean): Promise<ConfigEdit> {
+  change(planned: PlannedEdit, isTrial: boolean): Promise<ConfigEdit> {
+    const change = this.#work.then(() => this.#change(planned, isTrial));
+    this.#work = change.catch(() => undefined); // Whoever asked for it hears of it.
+    return change;
+  }
+
+  async #change({ edit, checked = edit, before }: PlannedEdit, isTrial: boolean): Promise<ConfigEdit> {
     const { source } = await this.current();
     if (source === 'environment') throw notWritten('the configuration comes from the environment, and not from a file');
     const editor = await import('../config/edit.ts');
@@ -72,7 +80,9 @@ export class ConfigWriter {
     if (wanted === undefined || tried === undefined)
       throw notWritten(`${source} is not written in a way that lines can be added to: in blocks`);
     await this.#check(tried);
-    const diff = diffLines(text, wanted);
+    const { redactConfig } = await import('../config/redact.ts');
+    // Lines around it may be another account's secret. Both are valid YAML by now.
+    const diff = diffLines(redactConfig(text) ?? '', redactConfig(wanted) ?? '');
     if (isTrial) return { file: source, isWritten: false, diff };
     await before?.();
     await this.#check(wanted);

@@ -26,6 +26,7 @@ export class RunningSignIn implements SignInAudience {
   readonly shown: Promise<void>;
   #isShown: () => void = () => undefined;
   readonly #clock: EndableClock;
+  #followed: Promise<void> = Promise.resolve();
   #bring: ((address: string | undefined) => void) | undefined;
 
   constructor(id: string, account: string, way: SignInWay, { clock, scrub }: RunningSignInOptions) {
@@ -46,9 +47,10 @@ export class RunningSignIn implements SignInAudience {
     return this.#clock;
   }
 
-  /** Nobody is waited for any more. */
-  end(): void {
+  /** Nobody is waited for any more. Resolves once it is over, and its port is free again. */
+  async end(): Promise<void> {
     this.#clock.end();
+    await this.#followed;
   }
 
   browser(url: string): void {
@@ -79,8 +81,13 @@ export class RunningSignIn implements SignInAudience {
     bring?.(address);
   }
 
+  /** @param outcome - How it ends. */
+  follow(outcome: Promise<SignedIn>): void {
+    this.#followed = this.#follow(outcome);
+  }
+
   /** Never rejects. */
-  async follow(outcome: Promise<SignedIn>): Promise<void> {
+  async #follow(outcome: Promise<SignedIn>): Promise<void> {
     const { id, account, way } = this.#view;
     try {
       const { user } = await outcome;

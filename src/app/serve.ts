@@ -66,7 +66,7 @@ class Reloading implements Service {
   }
 
   async stop(grace: DurationMs): Promise<void> {
-    this.#setup.close();
+    void this.#setup.close();
     await this.#reloader.close();
     await this.#serving.stop(grace);
   }

@@ -108,25 +108,35 @@ export class SetupDesk implements Setup {
     return { password, passwordHash: await hashPassword(password) };
   }
 
-  close(): void {
-    for (const running of this.#signIns.values()) running.end();
+  /** Nobody is waited for any more. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#signIns.values()].map((running) => running.end()));
   }
 
   async startSignIn(name: string, way: SignInWay): Promise<SignInView> {
     const { config, account } = await this.#find(name);
-    for (const other of this.#signIns.values()) if (other.view.account === name) other.end();
+    await this.#endOthers(name);
     const { scrubber, clock } = this.#options;
     const id = randomBytes(12).toString('hex');
     const running = new RunningSignIn(id, name, way, { clock, scrub: (text) => scrubber.scrub(text) });
     this.#signIns.set(id, running);
     for (const [oldest, older] of this.#signIns) {
       if (this.#signIns.size <= MOST_SIGN_INS) break;
-      older.end();
+      void older.end();
       this.#signIns.delete(oldest);
     }
-    void running.follow(signIn(config, account, { way }, running, running.clock));
+    running.follow(signIn(config, account, { way }, running, running.clock));
     await running.shown;
     return running.view;
+  }
+
+  /** One in a browser holds the port that the next one needs. */
+  async #endOthers(account: string): Promise<void> {
+    for (const running of this.#signIns.values()) {
+      if (running.view.account !== account) continue;
+      const ended = running.end();
+      if (running.view.way === 'browser') await ended;
+    }
   }
 
   signIn(id: string): SignInView | undefined {

@@ -324,7 +324,7 @@ export const PROBLEMS = {
     summary: 'What somebody set up on the admin page could not be written into the configuration.',
     heals: 'after-repair',
     remedy:
-      'Make the file and its folder writable for the user that Postern runs as, or put the lines that the page shows into the file by hand: they are taken over at once.',
+      'Make the file and its folder writable for the user that Postern runs as, or put the lines that the page shows into the file by hand, with the secret itself where it shows `[secret]`: they are taken over at once.',
   },
   CONFIG_NEEDS_RESTART: {
     summary: 'The configuration has changed in a way that a running relay does not take over.',

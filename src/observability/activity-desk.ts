@@ -1,7 +1,7 @@
 /**
  * Remembers what went through the relay lately: hears the log at all levels, whatever of it is written.
  *
- * Bounded: {@link MOST_MESSAGES} messages with {@link MOST_STEPS} steps each, {@link MOST_CALLERS} callers, and texts cut at {@link LONGEST_TEXT}. What is
+ * Bounded: {@link MOST_MESSAGES} messages with {@link MOST_STEPS} steps each, {@link MOST_CALLERS} callers, and texts that are cut. What is
  * heard is kept as it came and scrubbed of known secrets when it is read, so that a message costs a few map operations and no more.
  *
  * @packageDocumentation
@@ -21,6 +21,7 @@ import type {
 import type { Clock } from '../core/ports/clock.ts';
 import type { LogFields } from '../core/ports/log.ts';
 import type { Problem } from '../core/problem.ts';
+import { boundedFields, cut, scrubbedDocument } from './kept-fields.ts';
 import type { LogObserver } from './observed-log.ts';
 import { RateCounter, type RateCounts, type RateKind } from './rate-counter.ts';
 import type { Scrubber } from './scrubber.ts';
@@ -30,8 +31,8 @@ const MOST_STEPS = 30;
 /** The first steps are kept: how it came is asked for more often than what was in the middle. */
 const FIRST_STEPS = 6;
 const MOST_CALLERS = 500;
-const MOST_RECIPIENTS = 20;
-const LONGEST_TEXT = 1_000;
+/** Recipients of a message. */
+const MOST_SHOWN = 20;
 
 const OUTCOMES: Readonly<Record<string, MessageOutcome>> = {
   'message-queued': 'queued',
@@ -171,9 +172,8 @@ export class ActivityDesk implements Activity {
     return this.#isClosed;
   }
 
-  /** Texts with secrets in them are cut out of the document as a whole, as the log does with a line. */
   #scrubbed<Document>(document: Document): Document {
-    return JSON.parse(this.#options.scrubber.scrub(JSON.stringify(document))) as Document;
+    return scrubbedDocument(document, this.#options.scrubber);
   }
 
   #hearOfMessage(level: string, fields: LogFields, message: string): boolean {
@@ -183,8 +183,8 @@ export class ActivityDesk implements Activity {
     const now = this.#options.clock.now();
     if (rate !== undefined) this.#rates.add(rate, now);
     const record = this.#messages.get(queueId) ?? { outcome: 'accepted', steps: [], dropped: 0 };
-    record.outcome = OUTCOMES[event] ?? record.outcome;
-    record.steps.push({ at: now, level, fields: bounded(fields), message: message.slice(0, LONGEST_TEXT) });
+    record.outcome = OUTCOMES[event] ?? refusedByReply(record.outcome, fields) ?? record.outcome;
+    record.steps.push({ at: now, level, fields: boundedFields(fields), message: cut(message) });
     if (record.steps.length > MOST_STEPS) {
       record.steps.splice(FIRST_STEPS, 1);
       record.dropped += 1;
@@ -206,11 +206,18 @@ export class ActivityDesk implements Activity {
     if (mechanism !== undefined) record.mechanism = mechanism;
     if (problem !== undefined && level !== 'debug') {
       record.refusals += 1;
-      record.refusal = { at: now, problem };
+      const { cause, remedy } = problem;
+      record.refusal = { at: now, problem: { ...problem, cause: cut(cause), remedy: cut(remedy) } };
     }
     toEnd(this.#callers, key, record, MOST_CALLERS);
     return true;
   }
+}
+
+/** Where nothing but the answer says what became of it. */
+function refusedByReply(known: MessageOutcome, { event, reply = '' }: LogFields): MessageOutcome | undefined {
+  if (known !== 'accepted' || event !== 'message-answered' || reply.startsWith('2')) return undefined;
+  return reply.startsWith('4') ? 'deferred' : 'refused';
 }
 
 const newCaller = (peer: string, client: string | undefined, now: EpochMs): CallerRecord => ({
@@ -236,16 +243,6 @@ function toEnd<Value>(map: Map<string, Value>, key: string, value: Value, most: 
   }
 }
 
-/** A reply of an upstream may have a megabyte, an envelope a thousand recipients. */
-function bounded(fields: LogFields): LogFields {
-  const { reply, forwardPaths, error: _, ...rest } = fields;
-  return {
-    ...rest,
-    ...(reply === undefined ? {} : { reply: reply.slice(0, LONGEST_TEXT) }),
-    ...(forwardPaths === undefined ? {} : { forwardPaths: forwardPaths.slice(0, MOST_RECIPIENTS) }),
-  };
-}
-
 function describe(queueId: string, { outcome, steps }: MessageRecord): SeenMessage {
   const latest = <Name extends keyof LogFields>(name: Name): LogFields[Name] | undefined =>
     steps.findLast(({ fields }) => fields[name] !== undefined)?.fields[name];
@@ -262,7 +259,7 @@ function describe(queueId: string, { outcome, steps }: MessageRecord): SeenMessa
     client: latest('client'),
     peer: latest('peer'),
     reversePath: latest('reversePath'),
-    forwardPaths: [...forwardPaths].slice(0, MOST_RECIPIENTS),
+    forwardPaths: [...forwardPaths].slice(0, MOST_SHOWN),
     messageId: latest('messageId'),
     size: latest('size'),
     reply: latest('reply'),

@@ -10,11 +10,11 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { LogFields } from '../core/ports/log.ts';
 import type { LogReader, LogLine } from '../core/ports/log-reader.ts';
 import { lineFields } from './log-fields.ts';
+import { boundedFields, cut, scrubbedDocument } from './kept-fields.ts';
 import type { LogObserver } from './observed-log.ts';
 import type { Scrubber } from './scrubber.ts';
 
 const MOST_LINES = 1_000;
-const LONGEST_TEXT = 2_000;
 const RANK = { info: 0, warn: 1, error: 2 } as const;
 
 type Level = keyof typeof RANK;
@@ -46,25 +46,17 @@ export class LogDesk implements LogReader {
   readonly observe: LogObserver = (level, fields, message) => {
     if (level === 'debug' || level === 'trace') return;
     this.#count += 1;
-    this.#lines.push({ number: this.#count, at: this.#options.clock.now(), level, fields, message });
+    this.#lines.push({ number: this.#count, at: this.#options.clock.now(), level, fields: boundedFields(fields), message: cut(message) });
     // Cut seldom, so that a line costs nothing.
     if (this.#lines.length >= 2 * MOST_LINES) this.#lines = this.#lines.slice(-MOST_LINES);
   };
 
   lines(level: Level, limit: number): readonly LogLine[] {
     const wanted = this.#lines.slice(-MOST_LINES).filter((line) => RANK[line.level] >= RANK[level]);
-    return JSON.parse(this.#options.scrubber.scrub(JSON.stringify(wanted.slice(-limit).toReversed().map(describe)))) as LogLine[];
+    return scrubbedDocument(wanted.slice(-limit).toReversed().map(describe), this.#options.scrubber);
   }
 }
 
 function describe({ number, at, level, fields, message }: Heard): LogLine {
-  const shown = Object.entries(lineFields({ ...fields, error: undefined })).filter(([, value]) => value !== undefined);
-  const short = shown.map(([key, value]) => [key, typeof value === 'string' ? value.slice(0, LONGEST_TEXT) : value]);
-  return {
-    number,
-    at: new Date(at).toISOString(),
-    level,
-    message: message.slice(0, LONGEST_TEXT),
-    fields: Object.fromEntries(short) as LogLine['fields'],
-  };
+  return { number, at: new Date(at).toISOString(), level, message, fields: lineFields(fields) };
 }

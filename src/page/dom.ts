@@ -35,6 +35,23 @@ export function replace(element: Element, ...children: readonly Child[]): void {
   element.replaceChildren(...nodesOf(children));
 }
 
+const FOCUSABLE = 'a[href], button, input, select, textarea, summary, [tabindex]';
+
+/** Draw what is below `place` anew; whoever works with the keyboard goes on where they were. */
+export async function keepingFocus(place: Element, draw: () => Promise<void>): Promise<void> {
+  const all = focusable(place);
+  const index = all.findIndex((one) => one === document.activeElement);
+  const before = all[index];
+  await draw();
+  if (before === undefined || document.activeElement !== document.body) return;
+  const now = focusable(place);
+  const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === before.tagName && one.textContent === before.textContent;
+  const same = looksAlike(now[index]) ? now[index] : now.find(looksAlike);
+  same?.focus({ preventScroll: true });
+}
+
+const focusable = (place: Element): HTMLElement[] => [...place.querySelectorAll<HTMLElement>(FOCUSABLE)];
+
 function fill(element: Element, attributes: Attributes, children: readonly Child[]): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name.replace(/^on/, ''), value);

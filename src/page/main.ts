@@ -29,6 +29,7 @@ const place = h('main', { id: 'content', tabindex: -1 });
 const live = h('span', { class: 'live', 'aria-live': 'polite' });
 /** Draws the page that is shown again. */
 let redraw: () => Promise<void> = () => Promise.resolve();
+let heard: EventSource | undefined;
 /** Of the page that was asked for last; what an earlier one brings late is not shown. */
 let turn = 0;
 
@@ -118,7 +119,9 @@ function frame(asksForPassword: boolean): void {
 
 /** Looks again when the server says that something has happened, and when the connection is back. */
 function listen(): void {
+  heard?.close(); // Of a session that is over.
   const events = new EventSource('/api/v1/events');
+  heard = events;
   events.addEventListener('open', () => replace(live, badge('good', WORDS.live.on)));
   events.addEventListener('error', () => replace(live, badge('bad', WORDS.live.off)));
   events.addEventListener('changed', () => void guarded(redraw));

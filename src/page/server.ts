@@ -67,10 +67,15 @@ export class Server {
     const response = await this.#send('POST', path, {});
     if (!response.ok) throw new Refusal((await response.json()) as ProblemDocument);
     let text = '';
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      const lines = (text + chunk).split('\n');
-      text = lines.pop() ?? '';
-      for (const line of lines) yield JSON.parse(line) as Document;
+    try {
+      for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const lines = (text + chunk).split('\n');
+        text = lines.pop() ?? '';
+        for (const line of lines) yield JSON.parse(line) as Document;
+      }
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      throw new Refusal(UNREACHABLE); // Broken off in the middle.
     }
   }
 
@@ -81,7 +86,9 @@ export class Server {
 
   async #ask<Document>(method: string, path: string, body?: unknown): Promise<Document> {
     const response = await this.#send(method, path, body);
-    const document: unknown = await response.json();
+    const document: unknown = await response.json().catch(() => {
+      throw new Refusal(UNREACHABLE); // Broken off in the middle.
+    });
     if (!response.ok) throw new Refusal(document as ProblemDocument);
     return document as Document;
   }

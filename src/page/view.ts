@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import { keepingFocus } from './dom.ts';
 import type { Server } from './server.ts';
 
 /** What a page draws with. */
@@ -21,10 +22,10 @@ export interface Stage {
 /** @throws Refusal */
 export type View = (stage: Stage) => Promise<() => Promise<void>>;
 
-/** A page that is drawn as a whole each time. */
+/** A page that is drawn as a whole each time. `draw` asks for what it shows, and says how it is shown. */
 export function drawn(draw: (stage: Stage) => Promise<void>): View {
   return async (stage) => {
     await draw(stage);
-    return () => draw(stage);
+    return () => keepingFocus(stage.place, () => draw(stage));
   };
 }

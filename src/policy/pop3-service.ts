@@ -14,7 +14,7 @@ import type { Problem, ProblemCode } from '../core/problem.ts';
 export const LONGEST_POP3_TOKEN = 4096;
 
 /** Of mailbox-answers.ts: POP3 is not to be had, whatever the token. */
-const ROWS: ReadonlySet<string | undefined> = new Set(['protocol-off', 'sign-in-not-understood', 'command-not-understood']);
+const ROWS: ReadonlySet<string | undefined> = new Set(['protocol-off', 'sign-in-not-understood']);
 
 /** True for a refusal that another token would not cure, nor patience, and that says nothing about IMAP. `row` is that of the refusal, if the server gave one. */
 export const isPop3Refused = ({ code }: Problem, row: string | undefined): boolean => ROWS.has(row) || code === 'UPSTREAM_XOAUTH2_MISSING';

@@ -98,6 +98,26 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('leaves the keyboard where it was, and what a button did, when it draws itself again', async () => {
+    const {
+      relay: { port },
+      url,
+    } = await site();
+    const { page } = await openPage(browser!);
+    await go(page, url, 'accounts');
+    await page.getByText('live', { exact: true }).waitFor();
+    const refresh = page.getByRole('button', { name: 'Get a new access token' });
+    await refresh.focus();
+    await page.keyboard.press('Enter');
+    const outcome = page.locator('main [aria-live] .badge');
+    await outcome.waitFor();
+    await page.evaluate("document.querySelector('main h1').textContent = 'stale'");
+    expect((await send(port)).code).toBe(250);
+    await page.getByRole('heading', { name: 'Accounts' }).waitFor(); // Drawn again.
+    await expect.poll(() => page.evaluate<string>('document.activeElement.textContent')).toBe('Get a new access token');
+    expect(await outcome.count()).toBe(1);
+  });
+
   it('looks right and is accessible on each page, wide and narrow, light and dark', async () => {
     const { relay: running, url } = await site();
     await send(running.port);

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/real/daemon.ts';
 import { type RealServers, startRealServers } from '../support/real/mail-servers.ts';
-import { arrived, type SampleMessage, sampleMessage } from '../support/real/messages.ts';
+import { type Arrived, arrived, type SampleMessage, sampleMessage } from '../support/real/messages.ts';
 import { APP_ADDRESS, BILLING, configureRelay, LOGIN, type Relay, startRelay } from '../support/real/postern.ts';
 import { type SubmissionOutcome, submit } from '../support/real/submit.ts';
 import { notRun, whyNotRun } from '../support/real/suite.ts';
@@ -17,6 +17,15 @@ const MESSAGES = 500;
 const BEFORE_THE_OUTAGE = 50;
 const BATCHES = 9;
 const OUTAGE_MS = Number(process.env['POSTERN_OUTAGE_SECONDS'] ?? 0) * 1000;
+
+/** What came more than once, with the traces of Postfix and the relay's own account of it: whoever did that is found there. */
+function deliveredTwice(inbox: readonly Arrived[], log: readonly Record<string, unknown>[]): unknown[] {
+  const seen = new Set<string>();
+  const twice = new Set(inbox.flatMap(({ digest }) => (seen.size === seen.add(digest).size ? [digest] : [])));
+  return inbox
+    .filter(({ digest }) => twice.has(digest))
+    .map(({ trace }) => ({ trace, log: log.filter(({ queueId }) => typeof queueId === 'string' && trace.includes(queueId)) }));
+}
 
 describe.skipIf(notRun !== undefined)(`an outage of the upstream${whyNotRun}`, () => {
   let servers: RealServers;
@@ -56,6 +65,7 @@ describe.skipIf(notRun !== undefined)(`an outage of the upstream${whyNotRun}`, (
       await servers.startSmtp();
       const isDelivered = await eventually(async () => (await servers.countMessages(to)) >= MESSAGES, 150_000);
       const inbox = (await servers.readMailbox(to)).map(arrived);
+      expect(deliveredTwice(inbox, relay.log())).toEqual([]);
       expect(isDelivered, `${inbox.length} arrived`).toBe(true);
       expect(inbox.map(({ digest }) => digest).sort()).toEqual(messages.map(({ digest }) => digest).sort());
 

@@ -9,6 +9,9 @@ import { WORDS } from '../words.ts';
 
 const W = WORDS.accounts;
 
+/** What became of a refresh, by account: the page is drawn again as soon as there is a new token. */
+const outcomes = new Map<string, HTMLElement>();
+
 export const accounts = drawn(async ({ server, place }) => {
   const { items } = await server.get<{ items: AccountView[] }>('/api/v1/accounts');
   replace(place, h('h1', {}, W.title), ...items.map((account) => card(server, account)), items.length === 0 && h('p', {}, WORDS.nothing));
@@ -24,7 +27,8 @@ export function stateBadge({ state, problem, token }: AccountView): HTMLElement 
 function card(server: Server, account: AccountView): HTMLElement {
   const { name, mailbox, provider, grant, token, queue, connections, pace, secrets } = account;
   const problem = account.problem ?? token?.problem;
-  const outcome = h('div', { 'aria-live': 'polite' });
+  const outcome = outcomes.get(name) ?? h('div', { 'aria-live': 'polite' });
+  outcomes.set(name, outcome);
   const refresh = async (): Promise<void> => {
     try {
       const { expiresAt } = await server.post<{ expiresAt: string }>(`/api/v1/accounts/${encodeURIComponent(name)}/refresh`);

@@ -35,7 +35,7 @@ export interface RealServers {
    */
   readMailbox(mailbox: string): Promise<Buffer[]>;
   countMessages(mailbox: string): Promise<number>;
-  /** Nobody listens on the submission port any more. Open sessions are cut. */
+  /** Nobody listens on the submission port any more, once what was submitted lies in mailboxes. Open sessions are cut. @throws As {@link readMailbox}. */
   stopSmtp(): Promise<void>;
   startSmtp(): Promise<void>;
   /** What Postfix logged. */
@@ -78,14 +78,15 @@ export async function startRealServers(settings: RealServerSettings = {}): Promi
     keyFile,
     folder,
     async readMailbox(mailbox) {
-      const isDelivered = await eventually(() => queuedMessages(folder) === 0, 60_000);
-      if (!isDelivered) throw new Error(`messages stay in Postfix's queue:\n${smtpLog(folder).slice(-3000)}`);
+      await untilDelivered(folder);
       return readMailbox(imap, mailbox, await authorization.mintAccessToken(mailbox));
     },
     async countMessages(mailbox) {
       return countMessages(imap, mailbox, await authorization.mintAccessToken(mailbox));
     },
     async stopSmtp() {
+      // A Postfix that is killed between Dovecot's reply and its own record of it delivers once more when it is back.
+      await untilDelivered(folder);
       await postfix.stop();
     },
     async startSmtp() {
@@ -102,6 +103,11 @@ export async function startRealServers(settings: RealServerSettings = {}): Promi
 }
 
 const address = (local: string): string => `${local}@${MAIL_DOMAIN}`;
+
+async function untilDelivered(folder: WorkFolder): Promise<void> {
+  const isDelivered = await eventually(() => queuedMessages(folder) === 0, 60_000);
+  if (!isDelivered) throw new Error(`messages stay in Postfix's queue:\n${smtpLog(folder).slice(-3000)}`);
+}
 
 function smtpLog(folder: WorkFolder): string {
   return folder.read('postfix/postfix.log');

@@ -31,7 +31,19 @@ describe('LogDesk', () => {
     for (let number = 1; number <= 5_000; number += 1) desk.observe('info', { event: 'x', reply: 'y'.repeat(10_000) }, `line ${number}`);
     const lines = desk.lines('info', 10_000);
     expect([lines.length, lines[0]?.number, lines.at(-1)?.number]).toEqual([1_000, 5_000, 4_001]);
-    expect(String(lines[0]?.fields['reply'])).toHaveLength(2_000);
+    expect(String(lines[0]?.fields['reply'])).toHaveLength(1_000);
+  });
+
+  it('keeps no more of a problem and of recipients, either', () => {
+    const forwardPaths = Array.from({ length: 1_000 }, (_, number) => `${number}@example.com`);
+    desk.observe('warn', { event: 'x', problem: problem('INTERNAL', 'z'.repeat(1_000_000)), forwardPaths }, 'y'.repeat(1_000_000));
+    expect(JSON.stringify(desk.lines('info', 1)).length).toBeLessThan(5_000);
+  });
+
+  it('takes a secret that is a word of its own documents out of texts alone', () => {
+    scrubber.add('message');
+    desk.observe('info', { event: 'x', reply: 'a message' }, 'the message');
+    expect(desk.lines('info', 10)).toMatchObject([{ number: 1, message: 'the [secret]', fields: { reply: 'a [secret]' } }]);
   });
 
   it('shows no secret, whenever it was learned of', () => {

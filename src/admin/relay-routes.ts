@@ -18,6 +18,12 @@ const statusSchema = readinessSchema.extend({
   startedAt: moment,
   uptimeSeconds: z.number(),
   source: z.string().describe('The configuration file, or `environment`.'),
+  configuration: z.object({
+    loadedAt: moment.describe('When the one in use was taken over.'),
+    reloads: count.describe('How often that happened since the start.'),
+    problem: problemSchema.optional().describe('Why the one that is there now is not in use, or not wholly.'),
+    problemSince: moment.optional(),
+  }),
   listeners: z.array(z.object({ name: z.string(), protocol: z.string(), isOpen: z.boolean(), sessions: count })),
   accounts: z.object({ total: count, open: count.describe('Accounts that submit now.') }),
   queue: z.object({ messages: count, held: count, octets: count, limitOctets: count, quarantined: count }),

@@ -42,6 +42,7 @@ import type { Service } from './lifecycle.ts';
 import { ListenerSet } from './listeners.ts';
 import { OpenQueue } from './open-delivery.ts';
 import { RateKeeper } from './rate-keeper.ts';
+import type { ReloadStatus } from './reload.ts';
 import { RunningRelayView } from './relay-view.ts';
 import { knownEnds } from './secret-ends.ts';
 import { openTelemetry, type Telemetry } from './telemetry.ts';
@@ -68,6 +69,8 @@ export interface Users {
 export interface RelayParts extends Observation, Users {
   /** Absent: it cannot be set up while it runs. */
   readonly setup?: Setup;
+  /** How the configuration came to be in use; absent: it is never read again. */
+  readonly reloadStatus?: () => ReloadStatus | undefined;
   /** Of the process; absent: nothing in it counts. */
   readonly environment?: Environment;
 }
@@ -126,7 +129,10 @@ export class Relay implements Service {
   }
 
   /** Takes possession of the queue, and does nothing else yet. @throws ProblemError `STATE_KEY_UNUSABLE`, `SPOOL_…`. */
-  static async compose(config: Config, { scrubber, accounts, clients, setup, environment = {}, ...parts }: RelayParts): Promise<Relay> {
+  static async compose(
+    config: Config,
+    { scrubber, accounts, clients, setup, reloadStatus, environment = {}, ...parts }: RelayParts,
+  ): Promise<Relay> {
     const inUse: InUse = { config, users: { accounts, clients } };
     const names = (): ConfiguredNames => namesOf(inUse);
     const telemetry = openTelemetry(parts.log, scrubber, names, environment);
@@ -167,6 +173,7 @@ export class Relay implements Service {
       log,
     );
     const { delivery, spool } = queue;
+    const asStarted: ReloadStatus = { source: config.source, loadedAt: systemClock.now(), reloads: 0 };
     const gauged = {
       get accounts() {
         return inUse.users.accounts;
@@ -184,6 +191,7 @@ export class Relay implements Service {
       mailboxes,
       secretEnds: knownEnds(() => inUse.users.accounts, store, log),
       queueLimit: config.delivery.queueLimit,
+      configuration: () => reloadStatus?.() ?? asStarted,
       clock: systemClock,
     };
     for (const source of gaugeSources(gauged)) metrics.attach(source);

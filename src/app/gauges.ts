@@ -15,6 +15,7 @@ import type { SecretEnd } from '../observability/secret-expiry.ts';
 import type { TokenManager } from '../token/token-manager.ts';
 import type { SessionPool } from '../upstream/session-pool.ts';
 import type { ListenerState } from './listeners.ts';
+import type { ReloadStatus } from './reload.ts';
 
 /** Who is asked. */
 export interface GaugedRooms {
@@ -27,18 +28,27 @@ export interface GaugedRooms {
   readonly mailboxes: Pick<Mailboxes, 'sessionCount'>;
   readonly secretEnds: () => Promise<readonly SecretEnd[]>;
   readonly queueLimit: Octets;
+  readonly configuration: () => ReloadStatus;
   readonly clock: Clock;
 }
 
 /** One source for each room, so that trouble of one does not hide the others. */
 export function gaugeSources(rooms: GaugedRooms): readonly GaugeSource[] {
   return [
+    (gauges) => gaugeConfiguration(rooms, gauges),
     (gauges) => gaugeListeners(rooms, gauges),
     (gauges) => gaugeQueue(rooms, gauges),
     (gauges) => gaugeAccounts(rooms, gauges),
     (gauges) => gaugeMailboxes(rooms, gauges),
     (gauges) => gaugeSecrets(rooms, gauges),
   ];
+}
+
+/** Exported for its test: the other rooms take a whole relay. */
+export function gaugeConfiguration({ configuration }: Pick<GaugedRooms, 'configuration'>, gauges: Gauges): void {
+  const { loadedAt, problem } = configuration();
+  gauges.set('postern_config_in_use', {}, problem === undefined ? 1 : 0);
+  gauges.set('postern_config_loaded_timestamp_seconds', {}, loadedAt / 1000);
 }
 
 function gaugeListeners({ listeners }: GaugedRooms, gauges: Gauges): void {

@@ -6,12 +6,13 @@
 import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
 import { between, type EpochMs, type MonotonicMs } from '../core/clock.ts';
-import type { AccountView, ClientView, Readiness, RelayView, StatusView } from '../core/ports/relay-view.ts';
+import type { AccountView, ClientView, ConfigurationView, Readiness, RelayView, StatusView } from '../core/ports/relay-view.ts';
 import type { AccountSummary } from '../core/ports/spool.ts';
 import { VERSION } from '../core/version.ts';
 import type { SecretEnd } from '../observability/secret-expiry.ts';
 import { isTroubled, OPEN } from '../delivery/account-state.ts';
 import type { GaugedRooms } from './gauges.ts';
+import type { ReloadStatus } from './reload.ts';
 
 /** Who is asked. */
 export interface ViewedRooms extends GaugedRooms {
@@ -54,6 +55,7 @@ export class RunningRelayView implements RelayView {
       startedAt: moment(this.#startedAt),
       uptimeSeconds: Math.floor(between(this.#begun, clock.monotonic()) / 1000),
       source: this.#source,
+      configuration: describeConfiguration(this.#rooms.configuration()),
       listeners: listeners.map(({ name, protocol, isOpen, sessionCount: sessions }) => ({ name, protocol, isOpen, sessions })),
       accounts: { total: accounts.length, open: accounts.filter(({ name }) => delivery.stateOf(name)?.kind === 'open').length },
       queue: { messages: entries, held, octets, limitOctets: queueLimit, quarantined },
@@ -129,3 +131,10 @@ export class RunningRelayView implements RelayView {
 }
 
 const moment = (at: EpochMs): string => new Date(at).toISOString();
+
+const describeConfiguration = ({ loadedAt, reloads, problem, problemSince }: ReloadStatus): ConfigurationView => ({
+  loadedAt: moment(loadedAt),
+  reloads,
+  ...(problem === undefined ? {} : { problem }),
+  ...(problemSince === undefined ? {} : { problemSince: moment(problemSince) }),
+});

@@ -5,11 +5,10 @@
  */
 import { type Config, type ConfigNotice, describeFinding, type LoadResult } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
-import type { Setup } from '../core/ports/setup.ts';
 import type { Log } from '../core/ports/log.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
-import { composeObservation, type Observation, Relay } from './compose.ts';
+import { composeObservation, type Observation, Relay, type RelayParts } from './compose.ts';
 import { runUntilStopped, type Service } from './lifecycle.ts';
 import { Reloader } from './reload.ts';
 import { SetupDesk } from './setup-desk.ts';
@@ -36,7 +35,7 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
     let reloader: Reloader | undefined;
     const reload = async (): Promise<void> => reloader?.reload();
     const setup = new SetupDesk({ load, reload, clock: systemClock, scrubber: observation.scrubber });
-    const serving = await Serving.start(config, observation, setup);
+    const serving = await Serving.start(config, observation, { setup, reloadStatus: () => reloader?.status });
     const apply = (changed: Config): Promise<readonly ProblemError[]> => serving.apply(changed);
     reloader = new Reloader({ config, load: () => load(), apply, clock: systemClock, log: serving.log });
     log.info({ event: 'ready' }, 'ready');
@@ -85,10 +84,10 @@ class Serving implements Service {
   }
 
   /** @throws ProblemError `SANDBOX_FAILED`, or as {@link Relay}. */
-  static async start(config: Config, observation: Observation, setup: Setup): Promise<Serving> {
+  static async start(config: Config, observation: Observation, parts: Pick<RelayParts, 'setup' | 'reloadStatus'>): Promise<Serving> {
     const sandbox = config.accounts.length === 0 ? await openSandbox(config, observation) : undefined;
     try {
-      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, setup, environment: process.env });
+      const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, ...parts, environment: process.env });
       await relay.start();
       if (sandbox !== undefined) process.stdout.write(sandbox.invitation);
       return new Serving(relay, observation, sandbox);

@@ -89,6 +89,16 @@ export const METRICS = {
   },
   postern_queue_bytes: { type: 'gauge', help: 'Octets of content in the queue.', labels: NONE },
   postern_queue_limit_bytes: { type: 'gauge', help: 'What the queue may hold (`delivery.queueLimit`).', labels: NONE },
+  postern_config_in_use: {
+    type: 'gauge',
+    help: 'Whether the configuration that is there is the one in use: 0 where it was rejected, or part of it waits for a port or for a restart.',
+    labels: NONE,
+  },
+  postern_config_loaded_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the configuration in use was taken over, in seconds since 1970.',
+    labels: NONE,
+  },
   postern_queue_quarantined: {
     type: 'gauge',
     help: 'Messages set aside since the queue was opened because they were damaged.',

@@ -64,6 +64,7 @@ export const WORDS = {
       `${relayed} messages relayed, ${queued} queued, ${failed} failed in this time`,
     secretEnds: (secret: string, when: string): string => `Its ${secret} ends ${when}`,
     secretRemedy: 'Renew it with the provider before then; Postern takes a new one over without a restart.',
+    configuration: 'The configuration that is there is not in use, or not wholly',
     quarantined: (count: number): string => `${count} damaged entries of the queue were set aside`,
     quarantinedRemedy: 'Look into the folder quarantine of the state directory; docs/errors.md, SPOOL_DAMAGED.',
     deadLetters: (count: number): string =>

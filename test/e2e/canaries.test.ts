@@ -192,7 +192,7 @@ describe('no secret is seen', () => {
     await command('queue', 'show', id, '--json');
     await command('send-test', 'revoked', 'someone@example.test');
     expect(leaksIn(said)).toEqual([]);
-  });
+  }, 180_000);
 
   it('in replies, in the log at trace level, and in the API', async () => {
     const authorization = `Basic ${Buffer.from(`admin:${CANARIES.admin}`).toString('base64')}`;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ConfigurationView, StatusView } from '../../src/core/ports/relay-view.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
@@ -21,7 +22,7 @@ const authority = createTestAuthority();
 let folder: string;
 let sandbox: Sandbox;
 let relay: RunningProcess;
-let ports: { readonly plain: number; readonly tls: number; readonly third: number };
+let ports: { readonly plain: number; readonly tls: number; readonly third: number; readonly admin: number };
 
 type Document = Record<string, unknown>;
 
@@ -65,6 +66,7 @@ function documentWith(changes: Document = {}): Document {
     accounts: [account('billing')],
     clients: [{ name: 'erp', username: LOGIN.user, password: LOGIN.pass, account: 'billing' }],
     log: { level: 'info', format: 'json' },
+    admin: { port: ports.admin },
     ...changes,
   };
 }
@@ -110,6 +112,17 @@ const seed = (name: string): string => sandbox.mint.refreshToken(`${name}@sandbo
 
 const send = (changes: Partial<Parameters<typeof submit>[0]> = {}) => submit({ port: ports.plain, login: LOGIN, ...changes });
 
+const admin = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${ports.admin}${path}`);
+
+async function configuration(): Promise<ConfigurationView> {
+  return ((await (await admin('/api/v1/status')).json()) as StatusView).configuration;
+}
+
+async function metric(name: string): Promise<number> {
+  const text = await (await admin('/metrics')).text();
+  return Number(new RegExp(`^${name} (.+)$`, 'm').exec(text)?.[1]);
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'postern-reload-'));
   sandbox = await startSandbox({
@@ -120,7 +133,7 @@ beforeAll(async () => {
     ports: { http: 0, smtp: 0 },
   });
   sandbox.faults.submission.messagesPerMinute = 0;
-  ports = { plain: await freePort(), tls: await freePort(), third: await freePort() };
+  ports = { plain: await freePort(), tls: await freePort(), third: await freePort(), admin: await freePort() };
   writeFileSync(file('ca.pem'), sandbox.caPem);
   mountSecret(sandbox.clientSecret);
   put('billing.seed', seed('billing'));
@@ -265,6 +278,9 @@ describe('what cannot be used changes nothing', () => {
     expect(cause).toMatch(why);
     expect(remedy).toMatch(/postern check/);
     expect(await send()).toMatchObject({ code: 250 });
+    const { reloads, problem } = await configuration();
+    expect(problem).toMatchObject({ code: 'CONFIG_REJECTED', cause });
+    expect(await metric('postern_config_in_use')).toBe(0);
     // And it heals without a restart.
     const before = times('config-restored') + times('config-reloaded');
     rmSync(file('postern.yaml'), { force: true });
@@ -273,6 +289,10 @@ describe('what cannot be used changes nothing', () => {
     good();
     while (times('config-restored') + times('config-reloaded') === before) await sleep(10);
     expect(await send()).toMatchObject({ code: 250 });
+    const healed = await configuration();
+    expect(healed.problem).toBeUndefined();
+    expect(healed.reloads).toBeGreaterThanOrEqual(reloads);
+    expect(await metric('postern_config_in_use')).toBe(1);
   });
 
   it('a port that somebody else has, until it is free', async () => {

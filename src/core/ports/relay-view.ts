@@ -24,12 +24,24 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
+/** The configuration in use, and what became of the last one that was found. */
+export interface ConfigurationView {
+  /** When the one in use was taken over. */
+  readonly loadedAt: string;
+  /** How often one was taken over since the start. */
+  readonly reloads: number;
+  /** Why the one that is there now is not in use, or not wholly. */
+  readonly problem?: Problem;
+  readonly problemSince?: string;
+}
+
 /** The relay as a whole. */
 export interface StatusView extends Readiness {
   readonly version: string;
   readonly startedAt: string;
   readonly uptimeSeconds: number;
   readonly source: string;
+  readonly configuration: ConfigurationView;
   readonly listeners: readonly ListenerView[];
   readonly accounts: { readonly total: number; readonly open: number };
   readonly queue: {

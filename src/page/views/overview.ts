@@ -113,7 +113,9 @@ function troubles(status: StatusView, accounts: readonly AccountView[]): Child[]
     status.queue.quarantined === 0
       ? []
       : [[h('p', {}, W.quarantined(status.queue.quarantined)), h('p', { class: 'quiet' }, W.quarantinedRemedy)]];
-  return [...status.reasons.map((reason) => h('p', {}, badge('bad', reason))), ...inTrouble, ...ending, ...damaged];
+  const { problem } = status.configuration;
+  const configuration = problem === undefined ? [] : [[h('p', {}, h('a', { href: '#/settings' }, W.configuration)), problemNote(problem)]];
+  return [...configuration, ...status.reasons.map((reason) => h('p', {}, badge('bad', reason))), ...inTrouble, ...ending, ...damaged];
 }
 
 async function othersInNeed(server: Server): Promise<Child[]> {

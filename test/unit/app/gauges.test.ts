@@ -1,7 +1,9 @@
 /** What the metrics say about the present, where that takes no whole relay. */
 import { describe, expect, it } from 'vitest';
-import { gaugeMailboxes } from '../../../src/app/gauges.ts';
+import { gaugeConfiguration, gaugeMailboxes } from '../../../src/app/gauges.ts';
+import type { EpochMs } from '../../../src/core/clock.ts';
 import type { Gauges } from '../../../src/core/ports/metrics.ts';
+import { problem } from '../../../src/core/problem.ts';
 import { testAccount } from '../../support/accounts.ts';
 
 const listener = (protocol: 'smtp' | 'imap' | 'pop3') => ({ name: protocol, protocol, isOpen: true, sessionCount: 9 });
@@ -27,5 +29,25 @@ describe('postern_mailbox_sessions', () => {
 
   it('is absent where no application can read mail', () => {
     expect(read(['smtp'])).toEqual([]);
+  });
+});
+
+describe('postern_config_in_use', () => {
+  it.each([
+    [undefined, 1],
+    [problem('CONFIG_REJECTED', 'accounts: must not be empty'), 0],
+  ])('is %j: %d', (what, expected) => {
+    const read: unknown[] = [];
+    const status = {
+      source: '/etc/postern.yaml',
+      loadedAt: 1_500 as EpochMs,
+      reloads: 1,
+      ...(what === undefined ? {} : { problem: what }),
+    };
+    gaugeConfiguration({ configuration: () => status }, { set: (name, _labels, value) => void read.push([name, value]) });
+    expect(read).toEqual([
+      ['postern_config_in_use', expected],
+      ['postern_config_loaded_timestamp_seconds', 1.5],
+    ]);
   });
 });

@@ -8,6 +8,7 @@ import { runDirectCuts } from '../test/campaign/direct-cuts.ts';
 import { runFairness } from '../test/campaign/fairness.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
+import { runSigterm } from '../test/campaign/sigterm.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
 import { runTokenRotation } from '../test/campaign/token-rotation.ts';
@@ -32,6 +33,11 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     summary: 'logins of every dialect at the IMAP and POP3 fronts; nothing of them may reach the upstream',
     count: 100_000,
     run: runMailboxLogins,
+  },
+  sigterm: {
+    summary: 'SIGTERM at random moments under load: ends with 0 in time, nothing lost, nothing twice',
+    count: 200,
+    run: runSigterm,
   },
   'spool-kill': { summary: 'kill -9 of a process with a spool, at every point of its work', count: 1000, run: runKillCampaign },
   'spool-power-cut': {

@@ -22,39 +22,58 @@ export interface Service {
 /** Supervisors kill after 10 s (docker stop) or more; 8 s leaves room for the rest of the shutdown. */
 const GRACE = seconds(8);
 
-/** @returns The exit code, once the service has stopped. */
-export function runUntilStopped(service: Service, log: Log): Promise<number> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    const stop = (signal: NodeJS.Signals): void => {
-      if (isStopping) {
-        log.warn({ event: 'stopping' }, `${signal} again: ending at once`);
-        process.exit(1);
-      }
-      isStopping = true;
-      log.info({ event: 'stopping' }, `${signal}: finishing what is in progress`);
-      service.stop(GRACE).then(
-        () => {
-          log.info({ event: 'stopped' }, 'stopped');
-          resolve(0);
-        },
-        (error: unknown) => {
-          log.error({ event: 'stopped', problem: problem('INTERNAL'), error }, 'stopped with an error');
-          resolve(1);
-        },
-      );
-    };
+export class Lifecycle {
+  readonly #log: Log;
+  #service: Service | undefined;
+  #stopWith: NodeJS.Signals | undefined;
+  #end: (code: number) => void = () => undefined;
+
+  /** Signals count from now on: one that comes while the service starts would else end the process in the middle of the first message. */
+  constructor(log: Log) {
+    this.#log = log;
     process.on('SIGHUP', () => {
       log.info({ event: 'reload-asked' }, 'SIGHUP: reading the configuration again');
-      if (!isStopping) service.reload?.();
+      if (this.#stopWith === undefined) this.#service?.reload?.();
     });
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+    process.on('SIGTERM', (signal) => this.#ask(signal));
+    process.on('SIGINT', (signal) => this.#ask(signal));
     const crash = (error: unknown): void => {
       log.error({ event: 'crashed', problem: problem('INTERNAL'), error }, 'crashed');
       process.exit(1);
     };
     process.on('uncaughtException', crash);
     process.on('unhandledRejection', crash);
-  });
+  }
+
+  /** @returns The exit code, once the service has stopped. */
+  run(service: Service): Promise<number> {
+    this.#service = service;
+    return new Promise((resolve) => {
+      this.#end = resolve;
+      if (this.#stopWith !== undefined) this.#stop(service);
+    });
+  }
+
+  #ask(signal: NodeJS.Signals): void {
+    if (this.#stopWith !== undefined) {
+      this.#log.warn({ event: 'stopping' }, `${signal} again: ending at once`);
+      process.exit(1);
+    }
+    this.#stopWith = signal;
+    this.#log.info({ event: 'stopping' }, `${signal}: finishing what is in progress`);
+    if (this.#service !== undefined) this.#stop(this.#service);
+  }
+
+  #stop(service: Service): void {
+    service.stop(GRACE).then(
+      () => {
+        this.#log.info({ event: 'stopped' }, 'stopped');
+        this.#end(0);
+      },
+      (error: unknown) => {
+        this.#log.error({ event: 'stopped', problem: problem('INTERNAL'), error }, 'stopped with an error');
+        this.#end(1);
+      },
+    );
+  }
 }

@@ -9,7 +9,7 @@ import type { Log } from '../core/ports/log.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { composeObservation, type Observation, Relay, type RelayParts } from './compose.ts';
-import { runUntilStopped, type Service } from './lifecycle.ts';
+import { Lifecycle, type Service } from './lifecycle.ts';
 import { Reloader } from './reload.ts';
 import { SetupDesk } from './setup-desk.ts';
 import type { SandboxAccount } from './sandbox-account.ts';
@@ -26,6 +26,7 @@ export interface ServeOptions {
 export async function serve({ config, notices, load }: ServeOptions): Promise<'stopped' | 'failed'> {
   const observation = composeObservation(config);
   const { log } = observation;
+  const lifecycle = new Lifecycle(log);
   // Where an account has no refresh token, its first try says so, and where it has one in the store there is nothing to say.
   // The sandbox brings a reader along.
   const isSandbox = config.accounts.length === 0;
@@ -41,7 +42,7 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
     log.info({ event: 'ready' }, 'ready');
     await reloader.start();
     const service = new Reloading(serving, reloader, setup);
-    return (await runUntilStopped(service, log)) === 0 ? 'stopped' : 'failed';
+    return (await lifecycle.run(service)) === 0 ? 'stopped' : 'failed';
   } catch (error) {
     reportFailedStart(error, log);
     return 'failed';

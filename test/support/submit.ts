@@ -38,13 +38,18 @@ export async function submit(options: SubmitOptions): Promise<Submitted> {
     ignoreTLS: true,
     ...(localAddress === undefined ? {} : { localAddress }),
   });
-  try {
+  const submission = async (): Promise<{ response: string }> => {
     await new Promise<void>((resolve, reject) => {
       connection.once('error', reject);
       connection.connect(() => resolve());
     });
     if (login !== undefined) await settle((done) => connection.login({ user: login.user, pass: login.pass }, done));
-    const info = await settle<{ response: string }>((done) => connection.send({ from, to: [to].flat() }, content, done));
+    return settle<{ response: string }>((done) => connection.send({ from, to: [to].flat() }, content, done));
+  };
+  try {
+    // A server that goes without a word is no error to the library: it just says nothing more.
+    const gone = new Promise<never>((_resolve, reject) => connection.once('end', () => reject(new Error('the server has gone'))));
+    const info = await Promise.race([submission(), gone]);
     return { code: Number(info.response.slice(0, 3)), response: info.response };
   } catch (error) {
     if (!(error instanceof Error) || !('responseCode' in error)) throw error;

@@ -211,10 +211,13 @@ function scriptArguments(what: string, { port, tls, caFile, username, folder }: 
   return [SCRIPT, what, HOST, String(port), tls, caFile, username, folder];
 }
 
+/** In seconds, for `timeout`. A program that syncs every message takes its time beside tests that fill the disk. */
+const PATIENCE_S = '240';
+
 /** @throws Error with what it said, where it fails or hangs (124). */
 async function run(file: string, args: readonly string[], { folder }: ReadingOrder, input = ''): Promise<void> {
   const env = { HOME: folder, TERM: 'xterm', LANG: 'C' };
-  const { code, stdout, stderr } = await new RunningProcess('/usr/bin/timeout', ['60', file, ...args], {
+  const { code, stdout, stderr } = await new RunningProcess('/usr/bin/timeout', [PATIENCE_S, file, ...args], {
     env,
     cwd: folder,
     input: `${input}\n`,

@@ -14,6 +14,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { Setup } from '../core/ports/setup.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
+import type { FetchRules } from '../fetch/fetch-rules.ts';
 import { Mailboxes } from '../mailbox/mailboxes.ts';
 import { Maildrops } from '../pop3-from-imap/maildrops.ts';
 import { WayMemory } from '../pop3-from-imap/way-memory.ts';
@@ -41,6 +42,7 @@ import { gaugeSources } from './gauges.ts';
 import type { Service } from './lifecycle.ts';
 import { ListenerSet } from './listeners.ts';
 import { OpenQueue } from './open-delivery.ts';
+import { openFetch } from './open-fetch.ts';
 import { RateKeeper } from './rate-keeper.ts';
 import type { ReloadStatus } from './reload.ts';
 import { RunningRelayView } from './relay-view.ts';
@@ -98,6 +100,7 @@ interface Rooms extends Observation {
   readonly maildrops: Maildrops;
   readonly pool: SessionPool;
   readonly queue: OpenQueue;
+  readonly fetch: FetchRules;
   readonly tokens: TokenManager;
   readonly alerting: Alerting;
   readonly expiry: ExpiryWatch;
@@ -165,6 +168,7 @@ export class Relay implements Service {
     const directory = new ClientDirectory(withImportedLogins(clients, accounts, imports));
     const deps = { ...base, submission, clients: directory, hostname: hostname() };
     const mailboxes = new Mailboxes({ ...base, accounts, tokens });
+    const fetch = openFetch(config, { ...base, mailboxes, alerts: desk });
     const memory = new WayMemory(join(config.state.dir, 'pop3.json'), log);
     const maildrops = new Maildrops({ ...base, accounts, mailboxes, tokens, memory });
     const fronts = { ...base, mailboxes: maildrops, clients: directory, passwords: new PasswordCheck(base) };
@@ -218,6 +222,7 @@ export class Relay implements Service {
       maildrops,
       pool,
       queue,
+      fetch,
       tokens,
       alerting,
       expiry,
@@ -236,7 +241,7 @@ export class Relay implements Service {
 
   /** @throws ProblemError `LISTENER_FAILED`; listeners already open are closed again. */
   async start(): Promise<void> {
-    const { tokens, expiry, queue, listeners, doors, inUse, rates } = this.#rooms;
+    const { tokens, expiry, queue, fetch, listeners, doors, inUse, rates } = this.#rooms;
     await rates.start();
     tokens.start();
     expiry.start();
@@ -244,6 +249,7 @@ export class Relay implements Service {
       await doors.open();
       await queue.start();
       await listeners.openAll(listenersOf(inUse.config));
+      await fetch.update(inUse.config.fetch);
     } catch (error) {
       await this.stop(0 as DurationMs);
       throw error;
@@ -259,7 +265,7 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, tokens, alerting, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, fetch, tokens, alerting, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
@@ -272,19 +278,21 @@ export class Relay implements Service {
     clients.update(withImportedLogins(users.clients, users.accounts, imports));
     const failures = await listeners.update(listenersOf(config), GRACE_OF_CLOSED_PORT);
     listeners.reviewClients();
+    await fetch.update(config.fetch);
     return failures;
   }
 
   async stop(grace: DurationMs): Promise<void> {
-    const { listeners, mailboxes, pool, queue, tokens, alerting, expiry, view, telemetry } = this.#rooms;
+    const { listeners, mailboxes, pool, queue, fetch, tokens, alerting, expiry, view, telemetry } = this.#rooms;
     const begun = systemClock.monotonic();
     view.stopping();
     queue.delivery.wind();
     mailboxes.close();
+    const fetching = fetch.stop();
     await listeners.closeAll(grace);
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.
-    await Promise.all([pool.close(left as DurationMs), this.#stopQueue()]);
+    await Promise.all([pool.close(left as DurationMs), this.#stopQueue(), fetching]);
     expiry.close();
     await tokens.close();
     await alerting.desk.close();

@@ -10,6 +10,7 @@ import type { AdminSettings } from '../core/admin.ts';
 import type { AlertEvent } from '../core/alert.ts';
 import type { Client } from '../core/client.ts';
 import type { DurationMs } from '../core/clock.ts';
+import type { FetchRule } from '../core/fetch-rule.ts';
 import type { MailboxListenerSettings, SmtpListenerSettings } from '../core/listener.ts';
 import type { Octets } from '../core/octets.ts';
 
@@ -64,6 +65,8 @@ export interface Config {
   readonly clients: readonly Client[];
   /** Names that an account may give as its provider. */
   readonly providers: readonly string[];
+  /** Names are unique. */
+  readonly fetch: readonly FetchRule[];
   readonly delivery: DeliverySettings;
   readonly alerts: readonly AlertSettings[];
   readonly log: LogOptions;

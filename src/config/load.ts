@@ -13,13 +13,13 @@ import type { Config, LoadResult } from './config.ts';
 import { isShorthand, readShorthand } from './environment.ts';
 import { ConfigFiles } from './files.ts';
 import { Findings } from './findings.ts';
-import { checkNotYet } from './not-yet.ts';
 import { EXCHANGE_LIMITS, PRESETS } from './presets.ts';
 import { type Resolved, resolveReferences } from './references.ts';
 import { buildAdmin } from './resolve-admin.ts';
 import { buildAlerts } from './resolve-alerts.ts';
 import { buildAccounts, checkFetchAccounts, openProviderBook } from './resolve-accounts.ts';
 import { buildClients } from './resolve-clients.ts';
+import { buildFetchRules } from './resolve-fetch.ts';
 import { buildListeners } from './resolve-listeners.ts';
 import { parseSections, type Sections } from './sections.ts';
 
@@ -91,7 +91,6 @@ async function assemble(
   findings: Findings,
 ): Promise<LoadResult> {
   const sections = parseSections(resolved.value, resolved.broken, findings);
-  checkNotYet(sections, findings);
   const state = locateState(sections, files, cwd, env);
   const secrets = new Set(resolved.secrets);
   const surroundings = { files, findings, stateDir: state.dir, env, now, secrets };
@@ -99,6 +98,7 @@ async function assemble(
   const accounts = await buildAccounts(sections, book, surroundings);
   checkFetchAccounts(sections, findings);
   const clients = buildClients(sections, accounts, findings);
+  const fetch = buildFetchRules(sections, accounts, files, findings);
   const alerts = buildAlerts(sections, findings);
   const listeners = await buildListeners(sections, largestMessage(accounts), files, findings);
   const admin = await buildAdmin(sections, files, findings);
@@ -113,6 +113,7 @@ async function assemble(
     accounts,
     clients,
     providers: [...new Set([...sections.providers.keys(), ...PRESETS.keys()])],
+    fetch,
     delivery,
     alerts,
     log,

@@ -157,11 +157,12 @@ export function checkFetchAccounts({ references, accountNames }: Sections, findi
   }
 }
 
-/** Submission always: a mailbox that only reads mail still sends test messages. The others as there are listeners for them; POP3 may be served from IMAP. */
-function servedProtocols({ imap, pop3 }: Sections, { pop3: mode = 'auto' }: AccountInput): Protocol[] {
+/** Submission always: a mailbox that only reads mail still sends test messages. The others as there are listeners for them, and IMAP for what is fetched; POP3 may be served from IMAP. */
+function servedProtocols({ imap, pop3, fetch }: Sections, { name, pop3: mode = 'auto' }: AccountInput): Protocol[] {
+  const isFetched = fetch.some(({ value }) => value.account === name);
   return [
     'smtp',
-    ...(imap.length > 0 || (pop3.length > 0 && mode !== 'proxy') ? (['imap'] as const) : []),
+    ...(isFetched || imap.length > 0 || (pop3.length > 0 && mode !== 'proxy') ? (['imap'] as const) : []),
     ...(pop3.length > 0 && mode !== 'imap' ? (['pop3'] as const) : []),
   ];
 }

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { ALERT_EVENTS } from '../core/alert.ts';
 import { MOST_ITERATIONS } from '../platform/fernet.ts';
 import { accountSchema, providerSchema } from './schema-accounts.ts';
+import { fetchSchema } from './schema-fetch.ts';
 import { adminSchema, listenersSchema } from './schema-listeners.ts';
 import { base64, directory, duration, integer, name, network, path, secret, sender, size, text } from './schema-parts.ts';
 
@@ -69,31 +70,6 @@ export const clientSchema = z.strictObject({
   mailboxSessions: integer(1, 10_000).describe('IMAP and POP3 sessions at once. Default: no limit but that of the account.').optional(),
 });
 
-const MOVE = /^(keep|seen|delete|move:[^\u0000-\u001f\u007f]+)$/;
-
-export const fetchSchema = z.strictObject({
-  account: name().describe('Account to read.'),
-  mailbox: text().prefault('INBOX').describe('Mailbox (folder) to read.'),
-  mode: z.enum(['idle', 'poll']).prefault('idle').describe('Wait for the server to tell, or ask now and then.'),
-  to: z
-    .strictObject({
-      maildir: directory().describe('Maildir.').optional(),
-      lmtp: text().describe('LMTP server, host:port.').optional(),
-      smtp: text().describe('SMTP server, host:port.').optional(),
-      webhook: secret().describe('URL that gets each message.').optional(),
-      directory: directory().describe('Directory for one file per message.').optional(),
-    })
-    .refine((sinks) => Object.keys(sinks).length === 1, { error: 'must have exactly one key' })
-    .describe('Where messages go; exactly one key.'),
-  // `then` is a word of ours here, not a promise.
-  // oxlint-disable-next-line unicorn/no-thenable
-  then: z
-    .string()
-    .regex(MOVE, { error: 'must be keep, seen, delete or move:NAME' })
-    .prefault('keep')
-    .describe('What happens to the message at the provider afterwards: `keep`, `seen`, `delete` or `move:NAME`.'),
-});
-
 export const deliverySchema = z.strictObject({
   mode: z.enum(['auto', 'direct', 'queue']).prefault('auto').describe('For accounts without `delivery`.'),
   budget: duration()
@@ -138,7 +114,7 @@ export const configSchema = z.strictObject({
     .describe('Upstream mailboxes. Without any, `postern serve` starts a local sandbox and relays to it.')
     .optional(),
   clients: z.array(clientSchema).describe('Who may use the relay, and as whom. Each has a user name, networks, or both.').optional(),
-  fetch: z.array(fetchSchema).describe('Mail to fetch and hand on. Not served in this version.').optional(),
+  fetch: z.array(fetchSchema).describe('Mail to fetch from mailboxes and hand on: docs/fetch.md.').optional(),
   delivery: deliverySchema.describe('What happens to a message once it is accepted.').optional(),
   alerts: z
     .array(alertSchema)
@@ -162,7 +138,6 @@ export const SECRET_KEYS: ReadonlySet<string> = new Set([
 
 export type StateInput = z.output<typeof stateSchema>;
 export type ClientInput = z.output<typeof clientSchema>;
-export type FetchInput = z.output<typeof fetchSchema>;
 export type AlertInput = z.output<typeof alertSchema>;
 export type DeliveryInput = z.output<typeof deliverySchema>;
 export type LogInput = z.output<typeof logSchema>;

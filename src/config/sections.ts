@@ -14,13 +14,12 @@ import {
   configSchema,
   type DeliveryInput,
   deliverySchema,
-  type FetchInput,
-  fetchSchema,
   type LogInput,
   logSchema,
   type StateInput,
   stateSchema,
 } from './schema.ts';
+import { type FetchInput, fetchSchema } from './schema-fetch.ts';
 import { type AccountInput, accountSchema, type ProviderInput, providerSchema } from './schema-accounts.ts';
 import {
   type AdminInput,

@@ -12,7 +12,7 @@ import type { Problem, ProblemCode } from './problem.ts';
 /**
  * - `reauth_required`: somebody has to sign in as the mailbox.
  * - `secret_expiring`: a client secret, certificate or refresh token ends within 30 days; told at 30, 14, 7 and 1 days.
- * - `dead_letter`: a message could be neither delivered nor returned.
+ * - `dead_letter`: a message could be neither delivered nor returned, or could not be fetched and was set aside.
  * - `account_blocked`: the provider or the organisation does not let the account send: a block, a policy, SMTP AUTH switched off.
  * - `account_misconfigured`: a setting here or at the provider is wrong, and no mail of the account goes out until it is corrected.
  * - `recovered`: what one of the others has told is over.
@@ -32,7 +32,7 @@ export type AlertEvent = (typeof ALERT_EVENTS)[number];
 export type TroubleEvent = Exclude<AlertEvent, 'recovered'>;
 
 /** What of an account is in trouble. Each topic is in one condition at a time, and recovers by itself. */
-export const ALERT_TOPICS = ['tokens', 'upstream', 'dead-letters', 'client-secret', 'certificate', 'refresh-token'] as const;
+export const ALERT_TOPICS = ['tokens', 'upstream', 'dead-letters', 'fetch', 'client-secret', 'certificate', 'refresh-token'] as const;
 
 export type AlertTopic = (typeof ALERT_TOPICS)[number];
 

@@ -407,6 +407,38 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Let it go with postern queue release ID, or discard it with postern queue drop ID.',
   },
+  FETCH_CURSOR_FAILED: {
+    summary: 'How far a fetch rule has got could not be read or written. Nothing more is fetched by it meanwhile.',
+    heals: 'after-repair',
+    remedy:
+      'Free some space and make fetch/ in state.dir writable for this user. Where a file in it is damaged: restore it, or begin anew with postern fetch reset RULE.',
+  },
+  FETCH_SINK_FAILED: {
+    summary: 'A fetched message could not be written where it should go. It stays in the mailbox.',
+    heals: 'by-itself',
+    remedy: 'Free some space and make the directory under fetch[].to writable for this user; the message is offered again by itself.',
+  },
+  FETCH_MESSAGE_UNREADABLE: {
+    summary: 'The provider does not give out a message that is in the mailbox.',
+    heals: 'by-itself',
+    remedy:
+      'Nothing, if it passes. Else open the message in another program: if it fails there too, remove it or report it to the provider.',
+  },
+  FETCH_SET_ASIDE: {
+    summary: 'Messages could not be fetched, or were refused, again and again. They stay in the mailbox and are not tried any more.',
+    heals: 'after-repair',
+    remedy: 'postern fetch list shows them with their problem. When it is solved: postern fetch run RULE --aside.',
+  },
+  FETCH_CHANGE_FAILED: {
+    summary: 'A message was handed on, but could not be marked, moved or deleted in its mailbox. It is not handed on again.',
+    heals: 'by-itself',
+    remedy: 'Check that the mailbox under fetch[].then exists and that the account may write to the mailbox; it is tried again by itself.',
+  },
+  FETCH_RULE_UNKNOWN: {
+    summary: 'There is no such fetch rule.',
+    heals: 'never',
+    remedy: 'postern fetch list shows the rules.',
+  },
   API_REQUEST_INVALID: {
     summary: 'A request to the API or the control socket cannot be understood.',
     heals: 'never',

@@ -35,6 +35,9 @@ export const LOG_FIELDS: Readonly<Record<Written, string>> = {
   protocol: 'ESMTPSA and the like.',
   alert: 'Event of an alert.',
   topic: 'What of the account an alert is about.',
+  rule: 'Fetch rule.',
+  mailbox: 'Mailbox (folder) that is fetched from.',
+  uid: 'Of the message in its mailbox.',
   tls: 'Version and cipher.',
   file: 'File that the line is about.',
 };

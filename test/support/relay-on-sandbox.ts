@@ -50,6 +50,7 @@ interface RelayChanges {
   /** Where IMAP is spoken; absent: nowhere. */
   readonly imapPort?: number;
   readonly pop3Port?: number;
+  readonly fetch?: readonly object[];
   /** For how long an access token is good; as at Microsoft unless told. */
   readonly tokenSeconds?: number;
   /** Variables of the process, as far as the relay itself looks at them. */
@@ -79,12 +80,13 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
       ...(changes.pop3Port === undefined ? {} : { pop3: [{ host: '127.0.0.1', port: changes.pop3Port }] }),
     },
     state: { dir: './var', keyFile: './var/master.key' },
+    ...(changes.fetch === undefined ? {} : { fetch: changes.fetch }),
     providers: {
       lab: {
         extends: 'sandbox',
         tokenUrl: sandbox.tokenUrl,
         smtp: { ...sandbox.smtp, tls: 'starttls', ...changes.smtp },
-        ...(changes.imapPort === undefined ? {} : { imap: { ...sandbox.imap, tls: 'implicit' } }),
+        ...(changes.imapPort === undefined && changes.fetch === undefined ? {} : { imap: { ...sandbox.imap, tls: 'implicit' } }),
         ...(changes.pop3Port === undefined
           ? {}
           : { imap: { ...sandbox.imap, tls: 'implicit' }, pop3: { ...sandbox.pop3, tls: 'implicit' } }),

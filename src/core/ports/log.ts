@@ -52,6 +52,11 @@ export interface LogFields {
   readonly alert?: string;
   /** What of the account an alert is about. */
   readonly topic?: string;
+  /** Name of a fetch rule. */
+  readonly rule?: string;
+  readonly mailbox?: string;
+  /** Of a message in its mailbox (IMAP). */
+  readonly uid?: number;
   readonly tls?: string;
   readonly file?: string;
   readonly error?: unknown;

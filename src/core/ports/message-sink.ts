@@ -44,5 +44,6 @@ export interface MessageSink {
   /** Never throws for what the other side does or says; rethrows what `content` throws, and `signal.reason`, with nothing visible at the other side. */
   deliver(message: FetchedMessage, signal: AbortSignal): Promise<SinkOutcome>;
 
+  /** Nothing is delivered any more. */
   close(): Promise<void>;
 }

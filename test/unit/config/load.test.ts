@@ -265,7 +265,7 @@ describe('notices', () => {
 fetch: [{ account: main, to: { maildir: ./mail } }]
 `;
     const result = await folder.load(yaml);
-    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap[0]', 'listeners.pop3[0]', 'fetch']);
+    expect(noticesOf(result).map(({ path }) => path)).toEqual(['listeners.imap[0]', 'listeners.pop3[0]']);
     expect(configOf(result).listeners).toMatchObject({
       smtp: [],
       imap: [{ protocol: 'imap', name: '127.0.0.1:1143', tls: 'off', loginTimeout: 60_000, idleTimeout: 86_400_000, quirks: QUIRKS }],

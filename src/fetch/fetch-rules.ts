@@ -46,6 +46,7 @@ export class FetchRules implements FetchControl {
     this.#isStopped = true;
     await this.#updating;
     await Promise.all([...this.#fetchers.values()].map((fetcher) => fetcher.stop()));
+    await this.#deps.store.close();
   }
 
   list(): readonly FetchView[] {

@@ -28,11 +28,13 @@ interface OpenCursor {
 
 export class FileCursorStore implements CursorStore {
   readonly #directory: string;
+  readonly #mostChanges: number;
   readonly #open = new Map<string, OpenCursor>();
 
   /** @param directory - Absolute. Made, with mode 0700, if it is not there. */
-  constructor(directory: string) {
+  constructor(directory: string, mostChanges = MOST_CHANGES) {
     this.#directory = directory;
+    this.#mostChanges = mostChanges;
   }
 
   async load(rule: string): Promise<Cursor | undefined> {
@@ -55,7 +57,7 @@ export class FileCursorStore implements CursorStore {
     if (entry === undefined) throw new Error(`the cursor of ${rule} has not been loaded`);
     await explained('writing', path, async () => {
       const next = applyChange(entry.cursor, change);
-      if (entry.file === undefined || entry.changes >= MOST_CHANGES) return this.#rewrite(rule, next);
+      if (entry.file === undefined || entry.changes >= this.#mostChanges) return this.#rewrite(rule, next);
       try {
         await writeWhole(entry.file, `${encodeChange(change)}\n`);
         await entry.file.datasync();
@@ -105,7 +107,6 @@ export class FileCursorStore implements CursorStore {
     });
   }
 
-  /** Give the files back. */
   async close(): Promise<void> {
     for (const rule of this.#open.keys()) await this.#forget(rule);
   }

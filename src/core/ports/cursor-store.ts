@@ -33,4 +33,7 @@ export interface CursorStore {
 
   /** Durable. @throws ProblemError `FETCH_CURSOR_FAILED` */
   setPaused(rule: string, isPaused: boolean): Promise<void>;
+
+  /** Nothing is saved any more. */
+  close(): Promise<void>;
 }

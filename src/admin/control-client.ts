@@ -9,6 +9,7 @@ import { type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest 
 import type { z } from 'zod';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { FetchControl, FetchView } from '../core/ports/fetch-control.ts';
 import type {
   QueueChange,
   QueueControl,
@@ -23,6 +24,7 @@ import type { TraceReading, TraceSubject, TraceView } from '../core/ports/traces
 import { ProblemError, problem } from '../core/problem.ts';
 import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
 import { absent, problemIn } from './api.ts';
+import { fetchViewSchema, fetchViewsSchema } from './fetch-routes.ts';
 import { readingSchema, removedSchema, traceSchema, tracesSchema } from './trace-routes.ts';
 import { readySchema } from './relay-routes.ts';
 import { changeSchema, itemInFullSchema, listingSchema } from './queue-schemas.ts';
@@ -78,6 +80,18 @@ export class ControlClient implements QueueControl {
   /** @throws ProblemError `API_REQUEST_INVALID` where there is no such trace. */
   async removeTrace(id: string): Promise<void> {
     await this.#ask(removedSchema, 'DELETE', `/api/v1/traces/${traceId(id)}`);
+  }
+
+  /** What an operator does to fetch rules. */
+  get fetch(): FetchControl {
+    const ask = (rule: string, verb: string, body?: unknown): Promise<FetchView> =>
+      this.#ask(fetchViewSchema, 'POST', `/api/v1/fetch/${pathPart(rule)}/${verb}`, body);
+    return {
+      list: async () => (await this.#ask(fetchViewsSchema, 'GET', '/api/v1/fetch')).items,
+      run: (rule, isAside) => ask(rule, 'run', { aside: isAside }),
+      reset: (rule) => ask(rule, 'reset'),
+      setPaused: (rule, paused) => ask(rule, 'pause', { paused }),
+    };
   }
 
   /** Whether applications can submit. @throws ProblemError `CONTROL_UNREACHABLE` */

@@ -114,7 +114,7 @@ interface Rooms extends Observation {
 /** The names that labels of metrics may hold. */
 function namesOf({ users: { accounts, clients }, config }: InUse): ConfiguredNames {
   const set = (named: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(named.map(({ name }) => name));
-  return { account: set(accounts), client: set(clients), listener: set(listenersOf(config)) };
+  return { account: set(accounts), client: set(clients), listener: set(listenersOf(config)), rule: set(config.fetch) };
 }
 
 /** What sessions of a port that is closed by a changed configuration get to finish. */
@@ -193,6 +193,7 @@ export class Relay implements Service {
       tokens,
       pool,
       mailboxes,
+      fetch,
       secretEnds: knownEnds(() => inUse.users.accounts, store, log),
       queueLimit: config.delivery.queueLimit,
       configuration: () => reloadStatus?.() ?? asStarted,
@@ -206,6 +207,7 @@ export class Relay implements Service {
       view,
       metrics,
       traces,
+      fetch,
       activity,
       lines,
       log,

@@ -8,6 +8,7 @@ import { AdminServer } from '../admin/admin-server.ts';
 import type { DocumentedRoute, Route } from '../admin/api.ts';
 import type { ControlServer } from '../admin/control-server.ts';
 import { Doorkeeper } from '../admin/doorkeeper.ts';
+import { fetchRoutes } from '../admin/fetch-routes.ts';
 import { logRoutes } from '../admin/log-routes.ts';
 import { descriptionRoute } from '../admin/openapi.ts';
 import { queueRoutes } from '../admin/queue-routes.ts';
@@ -21,6 +22,7 @@ import type { Config } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Activity } from '../core/ports/activity.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { FetchControl } from '../core/ports/fetch-control.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { LogReader } from '../core/ports/log-reader.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
@@ -40,6 +42,7 @@ export interface DoorParts {
   readonly calendar: Pick<Clock, 'now'>;
   readonly view: RelayView;
   readonly traces: Traces;
+  readonly fetch: FetchControl;
   readonly activity: Activity;
   readonly lines: LogReader;
   readonly setup?: Setup;
@@ -52,16 +55,18 @@ export interface ApiParts {
   readonly queue: QueueControl;
   readonly view: RelayView;
   readonly traces: Traces;
+  readonly fetch: FetchControl;
   readonly activity: Activity;
   readonly lines: LogReader;
 }
 
 /** All operations of the API that both doors have. */
-export function apiRoutes({ queue, view, traces, activity, lines }: ApiParts): readonly DocumentedRoute[] {
+export function apiRoutes({ queue, view, traces, fetch, activity, lines }: ApiParts): readonly DocumentedRoute[] {
   return [
     ...relayRoutes(view),
     ...queueRoutes(queue),
     ...traceRoutes(traces),
+    ...fetchRoutes(fetch),
     ...activityRoutes(activity, systemClock),
     ...logRoutes(lines),
   ];
@@ -75,9 +80,12 @@ export class Doors {
   #control: ControlServer | undefined;
 
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
-  constructor(config: Pick<Config, 'state' | 'admin'>, { spool, calendar, view, traces, activity, lines, setup, metrics, log }: DoorParts) {
+  constructor(
+    config: Pick<Config, 'state' | 'admin'>,
+    { spool, calendar, view, traces, fetch, activity, lines, setup, metrics, log }: DoorParts,
+  ) {
     const { admin: settings } = config;
-    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces, activity, lines });
+    const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces, fetch, activity, lines });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
     this.#config = config;
     this.#log = log;

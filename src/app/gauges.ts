@@ -10,6 +10,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Gauges, GaugeSource } from '../core/ports/metrics.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import type { Delivery } from '../delivery/delivery.ts';
+import type { FetchRules } from '../fetch/fetch-rules.ts';
 import type { Mailboxes } from '../mailbox/mailboxes.ts';
 import type { SecretEnd } from '../observability/secret-expiry.ts';
 import type { TokenManager } from '../token/token-manager.ts';
@@ -26,6 +27,7 @@ export interface GaugedRooms {
   readonly tokens: TokenManager;
   readonly pool: SessionPool;
   readonly mailboxes: Pick<Mailboxes, 'sessionCount'>;
+  readonly fetch: Pick<FetchRules, 'list'>;
   readonly secretEnds: () => Promise<readonly SecretEnd[]>;
   readonly queueLimit: Octets;
   readonly configuration: () => ReloadStatus;
@@ -40,6 +42,7 @@ export function gaugeSources(rooms: GaugedRooms): readonly GaugeSource[] {
     (gauges) => gaugeQueue(rooms, gauges),
     (gauges) => gaugeAccounts(rooms, gauges),
     (gauges) => gaugeMailboxes(rooms, gauges),
+    (gauges) => gaugeFetch(rooms, gauges),
     (gauges) => gaugeSecrets(rooms, gauges),
   ];
 }
@@ -94,6 +97,16 @@ export function gaugeMailboxes(
     if (!listeners.some((listener) => listener.protocol === protocol)) continue;
     for (const { name: account } of accounts)
       gauges.set('postern_mailbox_sessions', { account, protocol }, mailboxes.sessionCount(account, protocol));
+  }
+}
+
+function gaugeFetch({ fetch }: GaugedRooms, gauges: Gauges): void {
+  for (const { name: rule, lastUid, lagSeconds, held, asideCount, problem } of fetch.list()) {
+    gauges.set('postern_fetch_failing', { rule }, problem === undefined ? 0 : 1);
+    if (lastUid !== undefined) gauges.set('postern_fetch_last_uid', { rule }, lastUid);
+    if (lagSeconds !== undefined) gauges.set('postern_fetch_lag_seconds', { rule }, lagSeconds);
+    gauges.set('postern_fetch_held', { rule }, held);
+    gauges.set('postern_fetch_aside', { rule }, asideCount);
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { type CommandShape, parseArguments } from './arguments.ts';
 import { type Command, EXIT } from './command.ts';
+import { FETCH_OPTIONS } from './fetch-arguments.ts';
 import { QUEUE_OPTIONS } from './queue-arguments.ts';
 import { TRACE_OPTIONS } from './trace-arguments.ts';
 
@@ -82,6 +83,14 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     maxPositionals: 10_001,
     options: QUEUE_OPTIONS,
     load: async () => (await import('./queue.ts')).queue,
+  },
+  fetch: {
+    usage: 'fetch list|run|reset|pause|resume',
+    summary: 'mail that is fetched from mailboxes: run RULE [--aside] looks now; reset RULE --yes begins anew; pause RULE, resume RULE',
+    minPositionals: 1,
+    maxPositionals: 2,
+    options: FETCH_OPTIONS,
+    load: async () => (await import('./fetch.ts')).fetchCommand,
   },
   trace: {
     usage: 'trace start|list|show|stop',

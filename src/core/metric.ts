@@ -1,7 +1,7 @@
 /**
  * Every metric there is: name, meaning, labels and their values. docs/metrics.md is made from it, and nothing else has a name in `/metrics`.
  *
- * The label sets are bounded: a label holds either one of the values listed here, or the name of an account, client or listener that is configured.
+ * The label sets are bounded: a label holds either one of the values listed here, or the name of an account, client, listener or fetch rule that is configured.
  * Whatever else comes is counted as {@link OTHER}, so that neither senders nor peers can make the number of time series grow.
  *
  * Pure. Units are in the names: seconds, octets (`bytes` where Prometheus has a convention). Source: Prometheus, "Metric and label naming".
@@ -11,7 +11,7 @@
 import { PROBLEMS, type ProblemCode } from './problem.ts';
 
 /** What a label may hold: one of these values, or a configured name; `process`: one value that a process never changes. */
-export type LabelValues = readonly string[] | 'account' | 'client' | 'listener' | 'process';
+export type LabelValues = readonly string[] | 'account' | 'client' | 'listener' | 'rule' | 'process';
 
 /** One metric. */
 export interface MetricDefinition {
@@ -34,6 +34,7 @@ const RELAY_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600] as
 
 const NONE = {} as const;
 const ACCOUNT = { account: 'account' } as const;
+const RULE = { rule: 'rule' } as const;
 const LISTENER = { listener: 'listener' } as const;
 
 export const METRICS = {
@@ -77,6 +78,25 @@ export const METRICS = {
     help: 'Sessions in which applications read the mail of the account. Only where an IMAP or POP3 listener is open.',
     labels: { ...ACCOUNT, protocol: ['imap', 'pop3'] },
   },
+  postern_fetch_messages_total: {
+    type: 'counter',
+    help: 'What came of messages offered by fetch rules: handed on, held for later, refused, set aside.',
+    labels: { ...RULE, outcome: ['fetched', 'deferred', 'refused', 'set-aside'] },
+  },
+  postern_fetch_failures_total: {
+    type: 'counter',
+    help: 'Times that a fetch rule could not go on, by the code of the problem (docs/errors.md).',
+    labels: { ...RULE, code: PROBLEM_CODES },
+  },
+  postern_fetch_failing: { type: 'gauge', help: '1 where something is in the way of the fetch rule, else 0.', labels: RULE },
+  postern_fetch_last_uid: { type: 'gauge', help: 'UID up to which the messages of the mailbox are settled.', labels: RULE },
+  postern_fetch_lag_seconds: {
+    type: 'gauge',
+    help: 'From the arrival of the last message in the mailbox until it was handed on, by the clocks of the provider and of this machine.',
+    labels: RULE,
+  },
+  postern_fetch_held: { type: 'gauge', help: 'Messages that are offered again later.', labels: RULE },
+  postern_fetch_aside: { type: 'gauge', help: 'Messages that were set aside.', labels: RULE },
   postern_queue_messages: {
     type: 'gauge',
     help: 'Messages in the queue: those that are tried again by themselves, and those on hold.',

@@ -411,7 +411,7 @@ export const PROBLEMS = {
     summary: 'How far a fetch rule has got could not be read or written. Nothing more is fetched by it meanwhile.',
     heals: 'after-repair',
     remedy:
-      'Free some space and make fetch/ in state.dir writable for this user. Where a file in it is damaged: restore it, or begin anew with postern fetch reset RULE.',
+      'Free some space and make fetch/ in state.dir writable for this user. Where a file in it is damaged: restore it, or begin anew with postern fetch reset RULE --yes.',
   },
   FETCH_SINK_FAILED: {
     summary: 'A fetched message could not be written where it should go. It stays in the mailbox.',

@@ -142,13 +142,13 @@ export class Fetcher {
     const known = {
       uidValidity: cursor === undefined ? undefined : String(cursor.uidValidity),
       lastUid: cursor?.lastUid,
-      lastFetchedAt: this.#lastFetchedAt,
-      lastLookAt: this.#lastLookAt,
+      lastFetchedAt: isoOf(this.#lastFetchedAt),
+      lastLookAt: isoOf(this.#lastLookAt),
       lagSeconds: this.#lag === undefined ? undefined : Math.round(this.#lag / 100) / 10,
       problem: this.#problem,
-      nextAttemptAt: this.#nextAttemptAt,
+      nextAttemptAt: isoOf(this.#nextAttemptAt),
     };
-    const aside = [...(cursor?.aside ?? [])].map(([uid, one]) => ({ uid, ...one }));
+    const aside = [...(cursor?.aside ?? [])].map(([uid, { at, code, cause }]) => ({ uid, at: new Date(at).toISOString(), code, cause }));
     return {
       name,
       account,
@@ -503,6 +503,8 @@ export class Fetcher {
     this.#nextAttemptAt = plus(clock.now(), rest);
   }
 }
+
+const isoOf = (moment: EpochMs | undefined): string | undefined => (moment === undefined ? undefined : new Date(moment).toISOString());
 
 const placeOf = ({ account, mailbox }: FetchRule): string => JSON.stringify([account, mailbox]);
 

@@ -198,8 +198,8 @@ class ImapSource implements OpenSource {
       }
       const idle = this.#client.idle();
       await Promise.race([woken, idle]);
-      // NOOP ends IDLE, and shows that the session still lives.
-      if (!signal.aborted) await this.#do(() => this.#client.noop());
+      // NOOP ends IDLE, and shows that the session still lives; one that was closed has ended it already.
+      if (this.#client.usable || !signal.aborted) await this.#do(() => this.#client.noop());
       await idle;
     } catch (error) {
       throw explain(this.upstream, error, this.#client);

@@ -55,6 +55,11 @@ const loginFailed: Count = (metrics, { listener = '', problem }) => {
   if (reason !== undefined) metrics.add('postern_auth_failures_total', { listener, reason });
 };
 
+const fetched =
+  (outcome: LabelsOf<'postern_fetch_messages_total'>['outcome']): Count =>
+  (metrics, { rule = '' }) =>
+    metrics.add('postern_fetch_messages_total', { rule, outcome });
+
 const EVENTS: Readonly<Record<string, Count>> = {
   'message-queued': message('queued'),
   'message-relayed': relayed,
@@ -71,6 +76,12 @@ const EVENTS: Readonly<Record<string, Count>> = {
   'token-failed': tokenTry(undefined),
   'login-refused': loginFailed,
   'login-throttled': loginFailed,
+  'message-fetched': fetched('fetched'),
+  'fetch-deferred': fetched('deferred'),
+  'fetch-refused': fetched('refused'),
+  'fetch-set-aside': fetched('set-aside'),
+  'fetch-failed': (metrics, { rule = '', problem }) =>
+    metrics.add('postern_fetch_failures_total', { rule, code: problem?.code ?? 'INTERNAL' }),
   'session-ended': (metrics, { listener = '' }) => metrics.add('postern_sessions_total', { listener }),
   'upstream-signed-in': (metrics, { account = '', durationMs = 0 }) =>
     metrics.observe('postern_upstream_sign_in_seconds', { account }, durationMs / 1000),

@@ -27,6 +27,7 @@ export interface ConfiguredNames {
   readonly account: ReadonlySet<string>;
   readonly client: ReadonlySet<string>;
   readonly listener: ReadonlySet<string>;
+  readonly rule: ReadonlySet<string>;
 }
 
 /** What a registry needs. */

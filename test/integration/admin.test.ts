@@ -102,9 +102,14 @@ describe('the metrics', () => {
   });
 
   it('are all fed', async () => {
-    const here = await site();
+    const rule = { account: 'billing', from: 'all', to: { maildir: './mail' } };
+    const here = await site({ fetch: [rule, { ...rule, name: 'nowhere', mailbox: 'Nowhere' }] });
     await submit({ port: here.relay.port, login: LOGIN });
     await submit({ port: here.relay.port, login: LOGIN, from: 'stranger@example.com' });
+    await submit({ port: here.relay.port, login: LOGIN, to: 'billing@sandbox.test' });
+    for (const event of ['message-fetched', 'fetch-failed']) {
+      await expect.poll(() => here.relay.log.of(event).length, { timeout: 20_000 }).toBeGreaterThan(0);
+    }
     const { text } = await here.get('/metrics');
     const fed = new Set([...text.matchAll(/^([a-z_]+)(?:\{[^}]*\})? /gm)].map(([, name = '']) => name.replace(/_(bucket|sum|count)$/, '')));
     // Nothing opens mailbox sessions yet; nothing has been refused upstream.

@@ -4,8 +4,7 @@
  * @packageDocumentation
  */
 import type { AccountName } from '../account.ts';
-import type { EpochMs } from '../clock.ts';
-import type { Problem } from '../problem.ts';
+import type { Healing } from '../problem.ts';
 
 /** What a rule does now. `waiting`: it has seen everything and waits for news. `backing-off`: something is in the way, see `problem`. */
 export type FetchState = 'starting' | 'working' | 'waiting' | 'backing-off' | 'paused' | 'stopped';
@@ -13,12 +12,21 @@ export type FetchState = 'starting' | 'working' | 'waiting' | 'backing-off' | 'p
 /** A message that is not tried any more. */
 export interface AsideView {
   readonly uid: number;
-  readonly at: EpochMs;
+  /** ISO 8601. */
+  readonly at: string;
   readonly code: string;
   readonly cause: string;
 }
 
-/** A rule and how it is. */
+/** What is in the way. */
+export interface FetchTrouble {
+  readonly code: string;
+  readonly cause: string;
+  readonly heals: Healing;
+  readonly remedy: string;
+}
+
+/** A rule and how it is. Moments are ISO 8601. */
 export interface FetchView {
   readonly name: string;
   readonly account: AccountName;
@@ -27,8 +35,8 @@ export interface FetchView {
   readonly sink: string;
   readonly state: FetchState;
   /** Decimal; absent while the rule has not begun. */
-  readonly uidValidity?: string;
-  readonly lastUid?: number;
+  readonly uidValidity?: string | undefined;
+  readonly lastUid?: number | undefined;
   /** Messages since this process began. */
   readonly fetched: number;
   /** Messages that are offered to the sink again later. */
@@ -38,21 +46,21 @@ export interface FetchView {
   /** Oldest first; at most 100 of them. */
   readonly aside: readonly AsideView[];
   readonly asideCount: number;
-  readonly lastFetchedAt?: EpochMs;
+  readonly lastFetchedAt?: string | undefined;
   /** When everything in the mailbox had been seen. */
-  readonly lastLookAt?: EpochMs;
+  readonly lastLookAt?: string | undefined;
   /** From the arrival of the last message in the mailbox until the sink had it, in seconds, by the provider's clock and ours. */
-  readonly lagSeconds?: number;
+  readonly lagSeconds?: number | undefined;
   /** What is in the way; absent where nothing is. */
-  readonly problem?: Problem;
+  readonly problem?: FetchTrouble | undefined;
   /** When it is tried again. */
-  readonly nextAttemptAt?: EpochMs;
+  readonly nextAttemptAt?: string | undefined;
 }
 
-/** Implementation: fetch/fetch-rules.ts. Each throws ProblemError `FETCH_RULE_UNKNOWN` where there is no such rule. */
+/** Implementations: fetch/fetch-rules.ts; admin/control-client.ts. Each throws ProblemError `FETCH_RULE_UNKNOWN` where there is no such rule. */
 export interface FetchControl {
   /** All rules, in the order of the configuration. */
-  list(): readonly FetchView[];
+  list(): readonly FetchView[] | Promise<readonly FetchView[]>;
 
   /** Look at the mailbox now, whatever the rule waits for. `isAside`: those set aside are tried again. */
   run(rule: string, isAside: boolean): Promise<FetchView>;

@@ -8,7 +8,12 @@ import { processMetrics } from '../../../src/observability/process-metrics.ts';
 import { systemClock } from '../../../src/platform/system-clock.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 
-const NAMES = { account: new Set(['billing', 'alarms']), client: new Set(['erp']), listener: new Set(['127.0.0.1:2525']) };
+const NAMES = {
+  account: new Set(['billing', 'alarms']),
+  client: new Set(['erp']),
+  listener: new Set(['127.0.0.1:2525']),
+  rule: new Set(['billing-INBOX']),
+};
 
 let log: MemoryLog;
 let registry: MetricRegistry;

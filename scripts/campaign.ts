@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { Campaign } from '../test/campaign/campaign.ts';
 import { runDirectCuts } from '../test/campaign/direct-cuts.ts';
 import { runFairness } from '../test/campaign/fairness.ts';
+import { runFetchKill } from '../test/campaign/fetch-kill.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runSigterm } from '../test/campaign/sigterm.ts';
@@ -23,6 +24,11 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     summary: 'ten accounts, one with a provider that says nothing: how long the others take, with and without',
     count: 5,
     run: runFairness,
+  },
+  'fetch-kill': {
+    summary: 'kill -9 of a process that fetches a mailbox, at random moments; three sinks hold what came against the mailbox',
+    count: 300,
+    run: runFetchKill,
   },
   'queue-100k': {
     summary: 'a relay with a long queue: ready in time, in bounded memory, drains each account at its pace',

@@ -11,7 +11,7 @@ describe('the arguments of postern fetch', () => {
     [['resume', 'a'], {}, { kind: 'resume', rule: 'a' }],
     [['reset', 'a'], { yes: true }, { kind: 'reset', rule: 'a' }],
   ])('%j %j', (positionals, options, expected) => {
-    expect(readFetchRequest({ positionals, options: options as Record<string, boolean> })).toEqual(expected);
+    expect(readFetchRequest({ positionals, options })).toEqual(expected);
   });
 
   it.each([
@@ -22,7 +22,7 @@ describe('the arguments of postern fetch', () => {
     [['run', 'a'], { yes: true }, /no option --yes/],
     [['reset', 'a'], {}, /add --yes/],
   ])('%j %j is a mistake', (positionals, options, what) => {
-    expect(readFetchRequest({ positionals, options: options as Record<string, boolean> })).toEqual({
+    expect(readFetchRequest({ positionals, options })).toEqual({
       kind: 'mistake',
       what: expect.stringMatching(what),
     });

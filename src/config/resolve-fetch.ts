@@ -55,6 +55,9 @@ export function buildFetchRules(
       findings.problem([...path, 'account'], `provider ${account.provider.name} has no IMAP server: name it in providers.NAME.imap`);
     }
     const sink = buildSink(value.to, account, [...path, 'to'], files, findings);
+    if (sink !== undefined && NOT_YET.includes(sink.kind)) {
+      findings.problem([...path, 'to', sink.kind], 'is not served in this version');
+    }
     return sink === undefined ? [] : [{ name, account: account.name, sink, ...plainParts(value) }];
   });
 }
@@ -85,7 +88,6 @@ function buildSink(
 ): SinkSettings | undefined {
   const kind = (Object.keys(OPTIONS) as SinkSettings['kind'][]).find((one) => to[one] !== undefined);
   if (kind === undefined) return undefined;
-  if (NOT_YET.includes(kind)) findings.problem([...path, kind], 'is not served in this version');
   for (const option of ALL_OPTIONS) {
     if (to[option] !== undefined && !OPTIONS[kind].includes(option)) findings.problem([...path, option], `does not go with ${kind}`);
   }

@@ -35,11 +35,10 @@ export class FetchRules implements FetchControl {
     this.#deps = deps;
   }
 
-  /** Begin, or take over a changed configuration. @throws ProblemError `FETCH_CURSOR_FAILED` */
+  /** Begin, or take over a changed configuration. Never throws: a rule in trouble says so, and the rest of the relay goes on. */
   update(rules: readonly FetchRule[]): Promise<void> {
-    const done = this.#updating.then(() => this.#update(rules));
-    this.#updating = done.catch(() => undefined); // Whoever asked hears of it.
-    return done;
+    this.#updating = this.#updating.then(() => this.#update(rules));
+    return this.#updating;
   }
 
   async stop(): Promise<void> {
@@ -84,8 +83,8 @@ export class FetchRules implements FetchControl {
 
   async #update(rules: readonly FetchRule[]): Promise<void> {
     if (this.#isStopped) return;
-    const { store, openSink, log } = this.#deps;
-    if (rules.length > 0) this.#paused = await store.paused();
+    const { openSink, log } = this.#deps;
+    if (rules.length > 0 && !(await this.#readPaused())) return;
     const wanted = new Map(rules.map((rule) => [rule.name, rule]));
     for (const [name, fetcher] of this.#fetchers) {
       if (isDeepStrictEqual(wanted.get(name), fetcher.rule)) continue;
@@ -103,6 +102,21 @@ export class FetchRules implements FetchControl {
       });
       this.#fetchers.set(rule.name, fetcher);
       fetcher.start(this.#paused.has(rule.name));
+    }
+  }
+
+  /** @returns False where it is not known which rules are paused: none is started then, or one might that should not. */
+  async #readPaused(): Promise<boolean> {
+    try {
+      this.#paused = await this.#deps.store.paused();
+      return true;
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      this.#deps.log.error(
+        { event: 'fetch-failed', problem: error.problem },
+        'it is not known which fetch rules are paused: none is started or changed',
+      );
+      return false;
     }
   }
 

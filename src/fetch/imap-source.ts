@@ -41,8 +41,7 @@ export class ImapMailboxSource implements MailboxSource {
     const { ImapFlow } = await import('imapflow');
     const opened = await this.#mailboxes.open({ protocol: 'imap', account: rule.account, signal });
     const client = new ImapFlow(optionsFor(opened));
-    // Every command that fails says so itself; without a listener the event would end the process.
-    client.on('error', () => undefined);
+    const over = new Ending(opened.upstream, client);
     const onAbort = (): void => client.close();
     try {
       signal.throwIfAborted();
@@ -54,12 +53,14 @@ export class ImapMailboxSource implements MailboxSource {
       if (uidValidity === undefined || uidNext === undefined) {
         throw new ProblemError(problem('UPSTREAM_PROTOCOL', `${opened.upstream}: mailbox ${rule.mailbox} has no UIDVALIDITY or UIDNEXT`));
       }
-      return new ImapSource(client, opened, uidValidity, uidNext, this.#clock, () => signal.removeEventListener('abort', onAbort));
+      return new ImapSource(client, opened, over, { uidValidity, uidNext }, this.#clock, () =>
+        signal.removeEventListener('abort', onAbort),
+      );
     } catch (error) {
       signal.removeEventListener('abort', onAbort);
       client.close();
       opened.close();
-      throw explain(opened.upstream, error, client);
+      throw over.explain(error);
     }
   }
 }
@@ -103,6 +104,7 @@ class ImapSource implements OpenSource {
   readonly tokenExpiresAt?: EpochMs;
   readonly canIdle: boolean;
   readonly #client: ImapFlow;
+  readonly #over: Ending;
   readonly #opened: OpenMailbox;
   readonly #clock: Clock;
   readonly #onClose: () => void;
@@ -110,7 +112,15 @@ class ImapSource implements OpenSource {
   #hasNews = false;
   #wake: () => void = () => {};
 
-  constructor(client: ImapFlow, opened: OpenMailbox, uidValidity: bigint, uidNext: number, clock: Clock, onClose: () => void) {
+  constructor(
+    client: ImapFlow,
+    opened: OpenMailbox,
+    over: Ending,
+    { uidValidity, uidNext }: Pick<OpenSource, 'uidValidity' | 'uidNext'>,
+    clock: Clock,
+    onClose: () => void,
+  ) {
+    this.#over = over;
     this.#client = client;
     this.#opened = opened;
     this.#clock = clock;
@@ -202,7 +212,7 @@ class ImapSource implements OpenSource {
       if (this.#client.usable || !signal.aborted) await this.#do(() => this.#client.noop());
       await idle;
     } catch (error) {
-      throw explain(this.upstream, error, this.#client);
+      throw this.#over.explain(error);
     } finally {
       timer.cancel();
       signal.removeEventListener('abort', onAbort);
@@ -236,7 +246,7 @@ class ImapSource implements OpenSource {
     } catch (error) {
       if (isFault(error) && error.responseStatus !== undefined && this.#client.usable)
         throw unreadable(this.upstream, uid, refusalText(error));
-      throw explain(this.upstream, error, this.#client);
+      throw this.#over.explain(error);
     }
     if (message !== false) return message;
     if (await this.#isThere(uid)) throw unreadable(this.upstream, uid, 'the server answers nothing for it');
@@ -248,12 +258,12 @@ class ImapSource implements OpenSource {
       this.#throwIfOver();
       return await work();
     } catch (error) {
-      throw explain(this.upstream, error, this.#client);
+      throw this.#over.explain(error);
     }
   }
 
   #throwIfOver(): void {
-    if (!this.#client.usable) throw this.#refusal('the connection is over');
+    if (!this.#client.usable) throw new Error('the connection is over');
   }
 
   #refusal(what: string): ProblemError {
@@ -292,17 +302,36 @@ interface ImapFlowFault extends Error {
 const isFault = (error: unknown): error is ImapFlowFault => error instanceof Error;
 const refusalText = ({ responseStatus = 'NO', responseText = '' }: ImapFlowFault): string => `${responseStatus} ${responseText}`.trim();
 
-/** What imapflow throws, as a problem. */
-function explain(upstream: string, error: unknown, client: ImapFlow): unknown {
-  if (error instanceof ProblemError || !isFault(error)) return error;
-  if (error.name === 'AbortError') return error;
-  const bye = client.byeReason;
-  const line = error.responseStatus !== undefined ? refusalText(error) : typeof bye === 'string' && bye !== '' ? `BYE ${bye}` : undefined;
-  if (line !== undefined) {
-    const { problem: what, row, retryAfter } = classifyRefusal('access', upstream, line);
-    return new MailboxError(what, { row, retryAfter, cause: error });
+/** What imapflow throws, as problems. Once the session is over, whatever ended it is the reason for everything after. */
+class Ending {
+  readonly #upstream: string;
+  readonly #client: ImapFlow;
+  #first: Error | undefined;
+
+  constructor(upstream: string, client: ImapFlow) {
+    this.#upstream = upstream;
+    this.#client = client;
+    // Without a listener the event would end the process.
+    client.on('error', (error) => (this.#first ??= error));
   }
-  const isTooLarge = /limit|exceed|too (?:large|long)/i.test(error.message);
-  const code = isTooLarge ? 'UPSTREAM_PROTOCOL' : /timeout/i.test(error.code ?? '') ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_LOST';
-  return new ProblemError(problem(code, `${upstream}: ${error.message}`), { cause: error });
+
+  explain(error: unknown): unknown {
+    if (error instanceof ProblemError || !isFault(error)) return error;
+    const line = error.responseStatus === undefined ? this.#goodbye : refusalText(error);
+    if (line !== undefined) {
+      const { problem: what, row, retryAfter } = classifyRefusal('access', this.#upstream, line);
+      return new MailboxError(what, { row, retryAfter, cause: error });
+    }
+    const { message, code = '' }: ImapFlowFault = this.#first ?? error;
+    const kind = TOO_MUCH.test(code) ? 'UPSTREAM_PROTOCOL' : /timeout/i.test(code) ? 'UPSTREAM_TIMEOUT' : 'UPSTREAM_LOST';
+    return new ProblemError(problem(kind, `${this.#upstream}: ${message}`), { cause: error });
+  }
+
+  get #goodbye(): string | undefined {
+    const { byeReason, usable } = this.#client;
+    return usable || typeof byeReason !== 'string' || byeReason === '' ? undefined : `BYE ${byeReason}`;
+  }
 }
+
+/** A limit of ours, or what is no IMAP. */
+const TOO_MUCH = /Too(?:Large|Many)|^Parser|NESTING|InvalidResponse|(?:Unexpected|Missing)Tag/;

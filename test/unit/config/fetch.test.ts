@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { ConfigFolder, configOf } from '../../support/config-folder.ts';
+import { GOOD_ACCOUNT, GOOD_CLIENT } from './bad-configs.ts';
+
+const folder = new ConfigFolder();
+afterAll(() => folder.remove());
+
+const load = async (rules: string) => configOf(await folder.load(`${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n${rules}`));
+
+describe('a fetch rule', () => {
+  it('has a name and defaults; its paths begin at the file', async () => {
+    expect((await load('  - { account: main, to: { maildir: ./mail } }\n')).fetch).toEqual([
+      {
+        name: 'main-INBOX',
+        account: 'main',
+        mailbox: 'INBOX',
+        mode: 'idle',
+        interval: 60_000,
+        start: 'now',
+        filter: { isUnseen: false },
+        sink: { kind: 'maildir', path: join(folder.path, 'mail') },
+        after: { kind: 'keep' },
+        tries: 5,
+      },
+    ]);
+  });
+
+  it('says all that can be said', async () => {
+    const rule = `  - name: orders
+    account: main
+    mailbox: Archive/Orders & more
+    mode: poll
+    interval: 5m
+    from: 2026-11-01
+    filter: { since: 2026-11-02, unseen: true, from: '@shop', subject: order, maxSize: 1MB }
+    to: { directory: /srv/orders }
+    then: move:Done
+    tries: 2
+`;
+    expect((await load(rule)).fetch).toEqual([
+      {
+        name: 'orders',
+        account: 'main',
+        mailbox: 'Archive/Orders & more',
+        mode: 'poll',
+        interval: 300_000,
+        start: Date.UTC(2026, 10, 1),
+        filter: { isUnseen: true, since: Date.UTC(2026, 10, 2), from: '@shop', subject: 'order', maxSize: 1024 * 1024 },
+        sink: { kind: 'directory', path: '/srv/orders' },
+        after: { kind: 'move', mailbox: 'Done' },
+        tries: 2,
+      },
+    ]);
+  });
+
+  it('has a name that is fit for a file', async () => {
+    const { fetch } = await load("  - { account: main, mailbox: 'Größe/../x', to: { maildir: m } }\n");
+    expect(fetch[0]?.name).toBe('main-Gr-e-..-x');
+  });
+
+  it('makes the account ask for the scope of IMAP', async () => {
+    const scopes = async (text: string) => configOf(await folder.load(text)).accounts[0]?.provider.scopes.join(' ');
+    expect(await scopes(`${GOOD_ACCOUNT}${GOOD_CLIENT}`)).not.toContain('IMAP');
+    expect(await scopes(`${GOOD_ACCOUNT}${GOOD_CLIENT}fetch: [{ account: main, to: { maildir: m } }]\n`)).toContain('IMAP');
+  });
+});

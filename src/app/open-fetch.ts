@@ -14,6 +14,7 @@ import type { Random } from '../core/ports/random.ts';
 import { FetchRules } from '../fetch/fetch-rules.ts';
 import { FileCursorStore } from '../fetch/file-cursor-store.ts';
 import { ImapMailboxSource } from '../fetch/imap-source.ts';
+import { dial } from '../platform/dial.ts';
 import { openSink } from '../fetch/sinks/open-sink.ts';
 
 /** What the rules get. */
@@ -28,5 +29,11 @@ export interface FetchParts {
 /** Nothing is fetched before `update`. */
 export function openFetch({ state }: Pick<Config, 'state'>, { mailboxes, ...parts }: FetchParts): FetchRules {
   const store = new FileCursorStore(join(state.dir, 'fetch'));
-  return new FetchRules({ ...parts, source: new ImapMailboxSource(mailboxes, parts.clock), store, openSink, hostname: hostname() });
+  return new FetchRules({
+    ...parts,
+    source: new ImapMailboxSource(mailboxes, parts.clock),
+    store,
+    openSink: (settings) => openSink(settings, { clock: parts.clock, dial }),
+    hostname: hostname(),
+  });
 }

@@ -30,8 +30,8 @@ const OPTIONS: Readonly<Record<SinkSettings['kind'], readonly Option[]>> = {
   webhook: ['secret', 'format', 'timeout'],
   command: ['timeout'],
 };
-/** Each later version deletes some of these. */
-const NOT_YET: readonly SinkSettings['kind'][] = ['lmtp', 'smtp', 'webhook', 'command'];
+/** For a later version. */
+const NOT_YET: readonly SinkSettings['kind'][] = ['webhook'];
 const ALL_OPTIONS: readonly Option[] = ['recipient', 'sender', 'tls', 'secret', 'format', 'timeout'];
 
 /** Rules whose account is wrong, which is told elsewhere, are left out. */

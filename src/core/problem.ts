@@ -418,6 +418,17 @@ export const PROBLEMS = {
     heals: 'by-itself',
     remedy: 'Free some space and make the directory under fetch[].to writable for this user; the message is offered again by itself.',
   },
+  FETCH_NOT_TAKEN: {
+    summary: 'The server or program that a fetch rule hands messages to does not take one now. It stays in the mailbox.',
+    heals: 'by-itself',
+    remedy: 'See what the other side says in the cause, and whether fetch[].to names it rightly; the message is offered again by itself.',
+  },
+  FETCH_REFUSED: {
+    summary: 'The server or program that a fetch rule hands messages to refuses one for good. It stays in the mailbox.',
+    heals: 'after-repair',
+    remedy:
+      'See what the other side says in the cause. After fetch[].tries refusals the message is set aside; when the reason is gone: postern fetch run RULE --aside.',
+  },
   FETCH_MESSAGE_UNREADABLE: {
     summary: 'The provider does not give out a message that is in the mailbox.',
     heals: 'by-itself',

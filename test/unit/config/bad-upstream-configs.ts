@@ -181,10 +181,10 @@ export const BAD_UPSTREAM_CONFIGS: readonly BadConfig[] = [
     message: 'must be now, all or a date',
   },
   {
-    name: 'fetch over LMTP, which is for later',
-    yaml: `${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n  - { account: main, to: { lmtp: localhost:24 } }\n`,
+    name: 'fetch to a webhook, which is for later',
+    yaml: `${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n  - { account: main, to: { webhook: "https://example.com/hook" } }\n`,
     line: 10,
-    path: 'fetch[0].to.lmtp',
+    path: 'fetch[0].to.webhook',
     message: 'is not served in this version',
   },
   {

@@ -86,7 +86,11 @@ it('holds the program and the packages that it needs, and no others', () => {
     .filter((entry) => entry.name === 'node_modules')
     .flatMap((entry) => readdirSync(join(entry.parentPath, entry.name)).map((name) => join(entry.parentPath, entry.name, name)));
   expect(strangers.filter((path) => !names.has(path) && !path.includes('@'))).toEqual([]);
-  expect(shipped.map(({ name }) => name).filter((name) => ['vitest', 'typescript', 'esbuild'].includes(name))).toEqual([]);
+  // A package may have a folder of its own of that name.
+  const tools = shipped.filter(
+    ({ name, parentPath }) => ['vitest', 'typescript', 'esbuild'].includes(name) && parentPath.endsWith('node_modules'),
+  );
+  expect(tools.map(({ name }) => name)).toEqual([]);
 });
 
 /** Why nothing can be locked in here; undefined where it can. */

@@ -47,8 +47,10 @@ export async function submit(options: SubmitOptions): Promise<Submitted> {
     return settle<{ response: string }>((done) => connection.send({ from, to: [to].flat() }, content, done));
   };
   try {
-    // A server that goes without a word is no error to the library: it just says nothing more.
-    const gone = new Promise<never>((_resolve, reject) => connection.once('end', () => reject(new Error('the server has gone'))));
+    // A server that goes without a word is no error to the library: it just says nothing more. Where there is an error, that comes first.
+    const gone = new Promise<never>((_resolve, reject) =>
+      connection.once('end', () => setImmediate(reject, new Error('the server has gone'))),
+    );
     const info = await Promise.race([submission(), gone]);
     return { code: Number(info.response.slice(0, 3)), response: info.response };
   } catch (error) {

@@ -153,6 +153,8 @@ class ReplyConnection {
   }
 
   async ask(command: string, deadline: DurationMs = REPLY_DEADLINE): Promise<Reply> {
+    // Else a 250 that was sent ahead would count for a message that nobody has looked at.
+    if (this.#waiting !== '') throw this.#end('it answers before it is asked');
     await this.write(Buffer.from(`${command}\r\n`, 'latin1'));
     return this.reply(deadline);
   }

@@ -163,6 +163,7 @@ describe('a server that misbehaves', () => {
     ['never ends its reply', ['220-x\r\n'.repeat(20_000)]],
     ['goes after LHLO', ['220 x\r\n']],
     ['goes after the final dot', ['220 x\r\n', '250 x\r\n', '250 x\r\n', '250 x\r\n', '354 x\r\n']],
+    ['says everything in advance', ['220 x\r\n250 x\r\n250 x\r\n250 x\r\n354 x\r\n250 x\r\n']],
     ['answers DATA with 250', ['220 x\r\n', '250 x\r\n', '250 x\r\n', '250 x\r\n', '250 x\r\n']],
   ])('%s: later', async (_, answers) => {
     const port = await scripted(answers);

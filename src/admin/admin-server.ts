@@ -8,7 +8,7 @@
  * @packageDocumentation
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { AdminSettings } from '../core/admin.ts';
 import { type DurationMs, seconds } from '../core/clock.ts';
@@ -61,6 +61,8 @@ export class AdminServer {
   readonly #options: AdminServerOptions;
   readonly #limits: AdminLimits;
   readonly #server: Server;
+  /** The same, where it speaks TLS. */
+  readonly #secure: HttpsServer | undefined;
   /** Connections by address. */
   readonly #peers = new Map<string, number>();
 
@@ -71,11 +73,8 @@ export class AdminServer {
     const { settings } = options;
     const exchange = new HttpExchange({ ...options, bodyLimit: this.#limits.body });
     const serve = (request: IncomingMessage, response: ServerResponse): void => void exchange.serve(request, response);
-    const name = `admin ${settings.name}`;
-    this.#server =
-      settings.tls === 'off'
-        ? createHttpServer(this.#timeLimits(), serve)
-        : createHttpsServer({ ...this.#timeLimits(), ...serverTlsOptions({ ...settings, name }) }, serve);
+    this.#secure = settings.tls === 'off' ? undefined : createHttpsServer({ ...this.#timeLimits(), ...tlsOf(settings) }, serve);
+    this.#server = this.#secure ?? createHttpServer(this.#timeLimits(), serve);
     this.#server.maxConnections = this.#limits.connections;
     this.#server.setTimeout(IDLE_LIMIT_MS);
     this.#server.on('connection', (socket) => this.#count(socket));
@@ -100,6 +99,15 @@ export class AdminServer {
     const { address, port: opened } = this.#server.address() as AddressInfo;
     log.info({ event: 'listener-opened' }, `admin port on ${settings.tls === 'off' ? 'http' : 'https'}://${name}/`);
     return { host: address, port: opened };
+  }
+
+  /**
+   * Use a renewed certificate for handshakes from now on.
+   *
+   * @throws ProblemError `LISTENER_FAILED`; the old one stays in use.
+   */
+  updateTls(pair: Pick<AdminSettings, 'cert' | 'key'>): void {
+    this.#secure?.setSecureContext(tlsOf({ ...this.#options.settings, ...pair }));
   }
 
   /** Let requests in progress come to their end for at most `grace`. */
@@ -134,3 +142,6 @@ export class AdminServer {
     if (held > this.#limits.connectionsOfOne) socket.destroy();
   }
 }
+
+const tlsOf = (settings: AdminSettings): ReturnType<typeof serverTlsOptions> =>
+  serverTlsOptions({ ...settings, name: `admin ${settings.name}` });

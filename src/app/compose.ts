@@ -267,7 +267,7 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, fetch, tokens, alerting, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, fetch, tokens, alerting, doors, inUse } = this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
@@ -281,7 +281,7 @@ export class Relay implements Service {
     const failures = await listeners.update(listenersOf(config), GRACE_OF_CLOSED_PORT);
     listeners.reviewClients();
     await fetch.update(config.fetch);
-    return failures;
+    return [...failures, ...(await doors.update(config))];
   }
 
   async stop(grace: DurationMs): Promise<void> {

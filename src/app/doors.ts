@@ -4,10 +4,9 @@
  * @packageDocumentation
  */
 import { activityRoutes } from '../admin/activity-routes.ts';
-import { AdminServer } from '../admin/admin-server.ts';
 import type { DocumentedRoute, Route } from '../admin/api.ts';
 import type { ControlServer } from '../admin/control-server.ts';
-import { Doorkeeper } from '../admin/doorkeeper.ts';
+import type { Doorkeeper } from '../admin/doorkeeper.ts';
 import { fetchRoutes } from '../admin/fetch-routes.ts';
 import { logRoutes } from '../admin/log-routes.ts';
 import { descriptionRoute } from '../admin/openapi.ts';
@@ -30,8 +29,10 @@ import type { RelayView } from '../core/ports/relay-view.ts';
 import type { Setup } from '../core/ports/setup.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import type { Traces } from '../core/ports/traces.ts';
+import type { ProblemError } from '../core/problem.ts';
 import { VERSION } from '../core/version.ts';
 import { systemClock } from '../platform/system-clock.ts';
+import { AdminPort } from './admin-port.ts';
 import { readPage } from './page-files.ts';
 import { openControlServer } from './queue-access.ts';
 
@@ -76,7 +77,7 @@ export class Doors {
   readonly #config: Pick<Config, 'state'>;
   readonly #log: Log;
   readonly #controlRoutes: readonly Route[];
-  readonly #admin: AdminServer | undefined;
+  readonly #admin: AdminPort;
   #control: ControlServer | undefined;
 
   /** Opens nothing yet. @throws ProblemError `LISTENER_FAILED` where the admin port's certificate is no good. */
@@ -84,27 +85,30 @@ export class Doors {
     config: Pick<Config, 'state' | 'admin'>,
     { spool, calendar, view, traces, fetch, activity, lines, setup, metrics, log }: DoorParts,
   ) {
-    const { admin: settings } = config;
     const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces, fetch, activity, lines });
     const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
     this.#config = config;
     this.#log = log;
     this.#controlRoutes = [...common, descriptionRoute(operations, VERSION)];
-    if (settings === undefined) return;
-    const { secret, hostnames, tls } = settings;
-    const door = new Doorkeeper({ secret, hostnames, isTls: tls !== 'off', clock: systemClock, log });
-    const own = [...sessionRoutes(door), ...(setup === undefined ? [] : setupRoutes(setup))];
-    const routes = [...pageRoutes(readPage()), ...common, ...own, descriptionRoute([...operations, ...own], VERSION)];
-    this.#admin = new AdminServer({ settings, routes, door, clock: systemClock, log });
+    const behind = (door: Doorkeeper): readonly Route[] => {
+      const own = [...sessionRoutes(door), ...(setup === undefined ? [] : setupRoutes(setup))];
+      return [...pageRoutes(readPage()), ...common, ...own, descriptionRoute([...operations, ...own], VERSION)];
+    };
+    this.#admin = new AdminPort(config.admin, behind, log);
   }
 
   /** @throws ProblemError `LISTENER_FAILED`: the admin port. Without the control socket a relay goes on. */
   async open(): Promise<void> {
     this.#control = await openControlServer(this.#config, this.#controlRoutes, this.#log);
-    await this.#admin?.open();
+    await this.#admin.open();
+  }
+
+  /** Take over a changed configuration of the admin port. @returns Why that could not be done; then it is as it was before. */
+  update({ admin }: Pick<Config, 'admin'>): Promise<readonly ProblemError[]> {
+    return this.#admin.update(admin);
   }
 
   async close(grace: DurationMs): Promise<void> {
-    await Promise.all([this.#control?.close(grace), this.#admin?.close(grace)]);
+    await Promise.all([this.#control?.close(grace), this.#admin.close(grace)]);
   }
 }

@@ -164,11 +164,10 @@ const TRY_AGAIN_AFTER = seconds(30);
 const NO_ACCOUNT_LEFT = 'accounts: none is left, and a running relay does not turn into a sandbox: stop it if it is to relay for nobody';
 
 /** Settings that hold things which are open for as long as the process runs. */
-function staleSettings(before: Config, { state, delivery, admin }: Config): string[] {
+function staleSettings(before: Config, { state, delivery }: Config): string[] {
   const pairs: readonly (readonly [string, unknown, unknown])[] = [
     ['state.dir', before.state.dir, state.dir],
     ['state.keyFile', before.state.keyFile, state.keyFile],
-    ['admin', JSON.stringify(before.admin), JSON.stringify(admin)],
     ['delivery.queueLimit', before.delivery.queueLimit, delivery.queueLimit],
   ];
   return pairs.filter(([, was, is]) => was !== is).map(([key]) => key);

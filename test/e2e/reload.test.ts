@@ -9,6 +9,7 @@ import type { ConfigurationView, StatusView } from '../../src/core/ports/relay-v
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
+import { ask } from '../support/admin-stage.ts';
 import { freePort } from '../support/free-port.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { postern, type RunningProcess } from '../support/process.ts';
@@ -78,6 +79,31 @@ function publishCertificate(): void {
   // One after the other, as a certificate manager does: for a moment they do not belong together.
   put('server.key', keyPem);
   put('server.pem', certPem);
+}
+
+/** Of the certificate at a port. */
+const serial = (port: number): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port, ca: authority.caPem }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+
+/** What the API answers: 200, 401. */
+async function statusOf(port: number, password?: string, cookie?: string): Promise<number> {
+  const headers = {
+    ...(password === undefined ? {} : { authorization: `Bearer ${password}` }),
+    ...(cookie === undefined ? {} : { cookie }),
+  };
+  return (await ask({ port }, 'GET', '/api/v1/status', headers)).status;
+}
+
+async function signIn(port: number, password: string): Promise<string> {
+  const type = { 'content-type': 'application/json' };
+  const { headers } = await ask({ port }, 'POST', '/api/v1/session', type, JSON.stringify({ password }));
+  return (headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
 }
 
 /** As Kubernetes mounts a Secret. */
@@ -216,17 +242,44 @@ describe('what can be used is used', () => {
   });
 
   it('a renewed certificate serves new connections', async () => {
-    const serial = (): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const socket = connectTls({ host: '127.0.0.1', port: ports.tls, ca: authority.caPem }, () => {
-          resolve(socket.getPeerCertificate().serialNumber);
-          socket.destroy();
-        });
-        socket.on('error', reject);
-      });
-    const before = await serial();
+    const before = await serial(ports.tls);
     await until('certificate-renewed', publishCertificate);
-    expect(await serial()).not.toBe(before);
+    expect(await serial(ports.tls)).not.toBe(before);
+  });
+
+  it('the admin port closes, opens, asks for a password, moves, speaks TLS, and renews its certificate', async () => {
+    const place = { host: '127.0.0.1', port: ports.admin };
+    await until('config-reloaded', () => configure({ admin: undefined }));
+    await expect(statusOf(place.port)).rejects.toThrow(/ECONNREFUSED/);
+    await until('config-reloaded', () => configure({ admin: { ...place, password: 'first-password' } }));
+    expect([await statusOf(place.port), await statusOf(place.port, 'first-password')]).toEqual([401, 200]);
+    const cookie = await signIn(place.port, 'first-password');
+    expect(await statusOf(place.port, undefined, cookie)).toBe(200);
+    await until('config-reloaded', () => configure({ admin: { ...place, password: 'second-password' } }));
+    expect(await statusOf(place.port, 'second-password')).toBe(200);
+    expect([await statusOf(place.port, 'first-password'), await statusOf(place.port, undefined, cookie)]).toEqual([401, 401]);
+    await until('config-reloaded', () => configure({ admin: { ...place, port: ports.third } }));
+    expect(await statusOf(ports.third)).toBe(200);
+    await expect(statusOf(place.port)).rejects.toThrow(/ECONNREFUSED/);
+    await until('config-reloaded', () => configure({ admin: { ...place, tls: 'implicit', cert: 'server.pem', key: 'server.key' } }));
+    const before = await serial(place.port);
+    await until('config-reloaded', publishCertificate);
+    expect(await serial(place.port)).not.toBe(before);
+    await until('config-reloaded', () => configure());
+    expect(await statusOf(place.port)).toBe(200);
+    expect(times('config-needs-restart')).toBe(0);
+  });
+
+  it('an admin port that cannot be opened leaves the one that is there, until it can', async () => {
+    const other = await openPort();
+    await until('listener-failed', () => configure({ admin: { host: '127.0.0.1', port: other.port } }));
+    expect(await statusOf(ports.admin)).toBe(200);
+    await other.close();
+    relay.child.kill('SIGHUP');
+    await expect.poll(() => statusOf(other.port).catch(() => 'closed'), { timeout: 20_000 }).toBe(200);
+    await expect(statusOf(ports.admin)).rejects.toThrow(/ECONNREFUSED/);
+    await until('config-reloaded', () => configure());
+    expect(await statusOf(ports.admin)).toBe(200);
   });
 
   it('the level of the log follows', async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse, parseDocument } from 'yaml';
+import { type Document, parse, parseDocument } from 'yaml';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
@@ -12,6 +12,7 @@ import { sealWith } from '../support/fernet.ts';
 import { freePort } from '../support/free-port.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { type Finished, postern, type RunningProcess } from '../support/process.ts';
+import { SmtpTalk } from '../support/smtp-talk.ts';
 import { submit } from '../support/submit.ts';
 
 const MAILBOX = 'billing@sandbox.test';
@@ -210,6 +211,48 @@ describe('postern import', () => {
     await relay.until(/"event":"ready"/);
     expect((await login('wrong')).code).toBe(535);
     expect((await login('old pässword')).code).toBe(250);
+  });
+
+  it('a changed configuration changes nothing for imported clients, and one that was imported anew logs in', async () => {
+    const login = (pass: string) => submit({ port, login: { user: MAILBOX, pass }, from: MAILBOX });
+    const kept = SmtpTalk.plain(port);
+    expect(await kept.reply()).toMatch(/^220 /);
+    await kept.ask('EHLO app');
+    expect(await kept.ask(`AUTH PLAIN ${Buffer.from(`\0${MAILBOX}\0old pässword`).toString('base64')}`)).toMatch(/^235 /);
+    const reload = async (change: (document: Document) => void): Promise<void> => {
+      const document = parseDocument(readFileSync(path('postern.yaml'), 'utf8'));
+      change(document);
+      const size = relay.stdout.length;
+      writeFileSync(path('postern.yaml'), document.toString());
+      relay.child.kill('SIGHUP');
+      await expect.poll(() => relay.stdout.slice(size), { timeout: 20_000 }).toContain('"event":"config-reloaded"');
+    };
+    const clientAt = (document: Document): number =>
+      (document.toJS() as { clients: { username: string }[] }).clients.findIndex(({ username }) => username === MAILBOX);
+    // Something else of the client, and a client beside it.
+    await reload((document) => {
+      document.setIn(['clients', clientAt(document), 'rate'], { messagesPerMinute: 1_000 });
+      document.addIn(
+        ['clients'],
+        document.createNode({ name: 'fresh', username: 'fresh', password: 'fresh-password', account: 'billing' }),
+      );
+    });
+    expect(await kept.ask(`MAIL FROM:<${MAILBOX}>`)).toMatch(/^250 /);
+    await kept.ask('RSET');
+    expect([(await login('wrong')).code, (await login('old pässword')).code]).toEqual([535, 250]);
+    expect((await submit({ port, login: { user: 'fresh', pass: 'fresh-password' }, from: MAILBOX })).code).toBe(250);
+    expect(relay.stdout).not.toContain('"event":"import-taken-over"');
+    // Sealed with another password, as after another import: the old one is no longer good, and a session that logged in with it ends.
+    const again = sealWith('newer pässword', 1_000);
+    await reload((document) => {
+      const sealed = document.getIn(['clients', clientAt(document), 'imported'], true);
+      expect(sealed).toBeDefined();
+      const values = { salt: again.salt, iterations: again.iterations, refreshToken: again.seal(sandbox.mint.refreshToken(MAILBOX)) };
+      for (const [key, value] of Object.entries(values)) document.setIn(['clients', clientAt(document), 'imported', key], value);
+    });
+    expect(await kept.ask(`MAIL FROM:<${MAILBOX}>`)).toMatch(/^421 /);
+    expect([(await login('old pässword')).code, (await login('newer pässword')).code]).toEqual([535, 250]);
+    expect(relay.stdout).toContain('"event":"import-taken-over"');
   });
 });
 

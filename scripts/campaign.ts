@@ -9,6 +9,7 @@ import { runFairness } from '../test/campaign/fairness.ts';
 import { runFetchKill } from '../test/campaign/fetch-kill.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
+import { runRotations } from '../test/campaign/rotations.ts';
 import { runSigterm } from '../test/campaign/sigterm.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
@@ -39,6 +40,12 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     summary: 'logins of every dialect at the IMAP and POP3 fronts; nothing of them may reach the upstream',
     count: 100_000,
     run: runMailboxLogins,
+  },
+  rotations: {
+    summary:
+      'secrets, tokens, accounts, the certificate replaced under load; no message fails, no session ends, all in use within 10 s; two controls',
+    count: 100,
+    run: runRotations,
   },
   sigterm: {
     summary: 'SIGTERM at random moments under load: ends with 0 in time, nothing lost, nothing twice',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isAccepted, type Reply } from '../../../src/core/reply.ts';
-import { ReplyParser, ReplyViolation } from '../../../src/upstream/reply-parser.ts';
+import { ReplyParser, ReplyViolation } from '../../../src/message/reply-parser.ts';
 
 function parse(...segments: (string | Buffer)[]): Reply[] {
   const parser = new ReplyParser();

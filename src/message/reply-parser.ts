@@ -1,5 +1,6 @@
 /**
- * Replies out of the octets that a server sends, whatever the segments they come in.
+ * Replies out of the octets that a server sends, whatever the segments they come in. For SMTP at the provider and for the servers that get fetched mail,
+ * SMTP or LMTP (RFC 2033 §4: the same replies).
  *
  * Pure and bounded: a server that never ends a line or a reply is found out before it has cost more than {@link LONGEST_REPLY} octets.
  *

@@ -40,6 +40,7 @@ module.exports = {
     library('imapflow', 'fetch/'),
     library('undici', 'token/|upstream/graph|fetch/|observability/'),
     library('oauth4webapi', 'token/'),
+    library('postal-mime', 'fetch/'),
     library('pino', 'observability/'),
     library('prom-client', 'observability/'),
     library('zod', 'config/|admin/'),

@@ -429,6 +429,56 @@ export const PROBLEMS = {
     remedy:
       'See what the other side says in the cause. After fetch[].tries refusals the message is set aside; when the reason is gone: postern fetch run RULE --aside.',
   },
+  FETCH_SINK_UNREACHABLE: {
+    summary: 'Where fetched messages should go could not be reached, or broke off. The message stays in the mailbox.',
+    heals: 'by-itself',
+    remedy:
+      'Nothing, if it passes: the message is offered again. Else check that what fetch[].to names runs, and that a firewall lets this machine reach it.',
+  },
+  FETCH_SINK_INSECURE: {
+    summary: 'No secure connection to where fetched messages should go; nothing was sent. The message stays in the mailbox.',
+    heals: 'after-repair',
+    remedy:
+      'Give the server a certificate for the name in fetch[].to, from an authority that this machine knows, and let it offer STARTTLS.',
+  },
+  FETCH_SINK_AMBIGUOUS: {
+    summary: 'The message was handed over whole and not confirmed. It may have been taken; it stays in the mailbox and is offered again.',
+    heals: 'by-itself',
+    remedy: 'Nothing: should it arrive twice, both have the same key (the id of the first Received field, or the Idempotency-Key).',
+  },
+  FETCH_SINK_NONSENSE: {
+    summary: 'Where fetched messages should go does not speak the protocol that it should. The message stays in the mailbox.',
+    heals: 'by-itself',
+    remedy: 'Check host, port and kind under fetch[].to: another service may answer there. The message is offered again.',
+  },
+  FETCH_PARTLY_REFUSED: {
+    summary: 'Some recipients have the message, others refuse it for good. It stays in the mailbox.',
+    heals: 'after-repair',
+    remedy: 'Correct the recipients named in the cause. Those that have it do not get it again while Postern runs.',
+  },
+  FETCH_SINK_TURNED_AWAY: {
+    summary: 'The mail server that fetched messages should go to takes nothing from this machine. The message stays in the mailbox.',
+    heals: 'after-repair',
+    remedy:
+      'Let the server take mail from this machine without a sign-in, and check that lmtp: or smtp: under fetch[].to names what it speaks.',
+  },
+  FETCH_WEBHOOK_MOVED: {
+    summary:
+      'The webhook that fetched messages should go to answered with a redirect, which is not followed. The message stays in the mailbox.',
+    heals: 'after-repair',
+    remedy: 'Name the final URL in fetch[].to.webhook. curl -i -X POST URL shows where it points.',
+  },
+  FETCH_FORM_UNFIT: {
+    summary: 'The message cannot be put into JSON for the webhook: too large, or not to be parsed. It stays in the mailbox.',
+    heals: 'after-repair',
+    remedy: 'Set format: rfc822 under fetch[].to, which takes any message of any size; then postern fetch run RULE --aside.',
+  },
+  FETCH_COMMAND_FAILED: {
+    summary:
+      'The program that fetched messages should go to could not be started, failed, or took too long. The message stays in the mailbox.',
+    heals: 'by-itself',
+    remedy: 'Run it by hand as the user that runs Postern, with a message on standard input; docs/fetch.md says what its exit codes mean.',
+  },
   FETCH_MESSAGE_UNREADABLE: {
     summary: 'The provider does not give out a message that is in the mailbox.',
     heals: 'by-itself',

@@ -49,8 +49,13 @@ export type ProgramResult =
 
 /** What became of a program that was to be killed. */
 interface Killed {
-  /** It could not be, and goes on: a program that runs as another user (sudo) cannot be killed by us. `reason` is a code of the system: EPERM. */
-  readonly survivor?: { readonly pid: number; readonly reason: string };
+  readonly survivor?: Survivor;
+}
+
+/** It could not be killed, and goes on: a program that runs as another user (sudo) cannot be by us. `reason` is a code of the system: EPERM. */
+export interface Survivor {
+  readonly pid: number;
+  readonly reason: string;
 }
 
 /** A child that was left behind may hold the pipes open after the program has ended; so long is waited for the rest of the output. */
@@ -143,7 +148,8 @@ class Watch {
   }
 }
 
-function killGroup(pid: number | undefined): Killed['survivor'] {
+/** Kill a process that was started as leader of its group, with all that it started. @returns Undefined where nothing of it is left. */
+export function killGroup(pid: number | undefined): Survivor | undefined {
   if (pid === undefined) return undefined; // It never started.
   try {
     process.kill(-pid, 'SIGKILL');

@@ -1,5 +1,5 @@
 /**
- * Messages handed to a program on its standard input; its exit code decides.
+ * Fetched messages into a program: each is given on standard input, and the exit code decides.
  *
  * 0: stored. 65 (EX_DATAERR), 67 (EX_NOUSER), 69 (EX_UNAVAILABLE) and 77 (EX_NOPERM): refused. Any other, 75 (EX_TEMPFAIL) among them, a signal, or the end of
  * its time: later. It gets no shell, its own process group, which is killed at the end of its time, and of our environment PATH, HOME, LANG and TZ, with
@@ -9,136 +9,118 @@
  *
  * @packageDocumentation
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { milliseconds } from '../../core/clock.ts';
-import type { SinkSettings } from '../../core/fetch-rule.ts';
+import type { DurationMs } from '../../core/clock.ts';
+import { octets } from '../../core/octets.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import { cleanText } from '../../core/reply.ts';
 import type { FetchedMessage, MessageSink, SinkOutcome } from '../../core/ports/message-sink.ts';
-import { errorCode } from '../../platform/dial-error.ts';
-import { later, readable, refused, rethrow, type SinkParts } from './sink-parts.ts';
+import { type Problem, problem } from '../../core/problem.ts';
+import { showLine } from '../../core/reply.ts';
+import { type FeedResult, feedProgram } from '../../platform/feed-program.ts';
+import type { Survivor } from '../../platform/run-program.ts';
+import { ReadFailure, readContent } from './read-content.ts';
+import type { SinkParts } from './sink-parts.ts';
 
-type Settings = Extract<SinkSettings, { readonly kind: 'command' }>;
+/** Which program. */
+export interface CommandSettings {
+  /** Run as it is, without a shell. */
+  readonly argv: readonly [program: string, ...args: string[]];
+  /** For one message, from its first octet to the exit. */
+  readonly timeoutMs: DurationMs;
+}
 
 const REFUSALS: ReadonlySet<number> = new Set([65, 67, 69, 77]);
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TZ'] as const;
-/** Of standard error, octets. */
-const MOST_KEPT = 4_096;
-/** For what it said last to come through. */
-const AFTER_EXIT = milliseconds(250);
+/** Of standard error so much is kept; the problem shows its last lines. */
+const MOST_ERRORS = octets(4_096);
+const MOST_LINES = 5;
 
-/** How the program ended. */
-interface Ending {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
+/** Starts nothing yet. */
+export const openCommandSink = (settings: CommandSettings, parts: Pick<SinkParts, 'clock'>): MessageSink =>
+  new CommandSink(settings, parts);
 
-export class CommandSink implements MessageSink {
+class CommandSink implements MessageSink {
   readonly description: string;
-  readonly #settings: Settings;
+  readonly #settings: CommandSettings;
   readonly #clock: Clock;
+  readonly #closing = new AbortController();
 
-  constructor(settings: Settings, { clock }: Pick<SinkParts, 'clock'>) {
+  constructor(settings: CommandSettings, { clock }: Pick<SinkParts, 'clock'>) {
     this.#settings = settings;
     this.#clock = clock;
+    // Arguments may be anybody's business, or nobody's.
     this.description = `command ${settings.argv[0]}`;
   }
 
-  async deliver(message: FetchedMessage, signal: AbortSignal): Promise<SinkOutcome> {
-    const { argv, timeoutMs } = this.#settings;
-    const [program, ...args] = argv;
-    const child = spawn(program, args, { env: environmentFor(message), stdio: 'pipe', detached: true, shell: false });
-    let isLate = false;
-    const kill = (): void => killGroup(child.pid);
-    const timer = this.#clock.startTimer(timeoutMs, () => {
-      isLate = true;
-      kill();
+  async deliver(message: FetchedMessage, caller: AbortSignal): Promise<SinkOutcome> {
+    const signal = AbortSignal.any([caller, this.#closing.signal]);
+    signal.throwIfAborted();
+    const [program, ...args] = this.#settings.argv;
+    const reading = new AbortController();
+    const result = await feedProgram({
+      program,
+      args,
+      directory: process.cwd(),
+      env: environmentOf(message),
+      input: readContent(message, AbortSignal.any([signal, reading.signal])),
+      deadline: this.#settings.timeoutMs,
+      mostErrors: MOST_ERRORS,
+      clock: this.#clock,
+      signal,
     });
-    signal.addEventListener('abort', kill, { once: true });
-    if (signal.aborted) kill();
-    const said = lastWords(child);
-    const ended = endOf(child, this.#clock);
-    try {
-      await feed(child, message, signal);
-      const { code, signal: killer } = await ended;
-      signal.throwIfAborted();
-      if (isLate) return later(`${program} had not ended after ${timeoutMs / 1000} s and was killed${said()}`);
-      if (code === 0) return { kind: 'stored', detail: `${program} ended with 0` };
-      const cause = `${program} ended ${code === null ? `by ${killer ?? 'a signal'}` : `with ${code}`}${said()}`;
-      return code !== null && REFUSALS.has(code) ? refused(cause) : later(cause);
-    } catch (error) {
-      kill(); // What it has got is not the whole message.
-      await ended.catch(() => undefined);
-      rethrow(error, signal);
-      return later(`${program} cannot be run: ${errorCode(error)}`);
-    } finally {
-      timer.cancel();
-      signal.removeEventListener('abort', kill);
-    }
+    reading.abort(new Error('nobody wants the rest'));
+    // A program that has ended has decided, though Postern stops or the mailbox failed meanwhile.
+    if (result.kind === 'exited') return this.#outcomeOf(result);
+    signal.throwIfAborted();
+    if (result.kind === 'input-failed' && result.error instanceof ReadFailure) throw result.error.reason;
+    return { kind: 'later', problem: this.#problemOf(result) };
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closing.abort(new Error(`${this.description}: closed`));
+  }
+
+  #outcomeOf({ code, signal, errors }: FeedResult & { readonly kind: 'exited' }): SinkOutcome {
+    const name = this.#settings.argv[0];
+    if (code === 0) return { kind: 'stored', detail: `${name} ended with 0` };
+    const cause = `${name} ended ${code === undefined ? `by ${signal ?? 'a signal'}` : `with ${code}`}${said(errors)}`;
+    if (code !== undefined && REFUSALS.has(code)) return { kind: 'refused', problem: problem('FETCH_REFUSED', cause) };
+    return { kind: 'later', problem: problem('FETCH_NOT_TAKEN', cause) };
+  }
+
+  #problemOf(result: Exclude<FeedResult, { readonly kind: 'exited' }>): Problem {
+    const name = this.#settings.argv[0];
+    switch (result.kind) {
+      case 'not-started':
+        return problem('FETCH_COMMAND_FAILED', `${name} could not be started: ${result.reason || 'unknown error'}`, {
+          heals: 'after-repair',
+        });
+      case 'timeout': {
+        const after = `no exit within ${this.#settings.timeoutMs / 1000} s`;
+        return problem('FETCH_COMMAND_FAILED', `${name}: ${after}${left(result.survivor)}${said(result.errors)}`);
+      }
+      case 'called-off':
+      case 'input-failed':
+        throw new Error('decided before');
+    }
+  }
 }
 
-function environmentFor({ rule, key, account, mailbox, uid }: FetchedMessage): NodeJS.ProcessEnv {
+/** Nothing of ours that might be a secret. */
+function environmentOf({ rule, key, account, mailbox, uid }: FetchedMessage): Record<string, string> {
   const inherited = INHERITED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]] as const]));
   const own = { POSTERN_RULE: rule, POSTERN_KEY: key, POSTERN_ACCOUNT: account, POSTERN_MAILBOX: mailbox, POSTERN_UID: String(uid) };
   return { ...Object.fromEntries(inherited), ...own };
 }
 
-/** A program may decide without reading to the end: its exit code counts, not that its input is closed. @throws ReadFailure */
-async function feed(child: ChildProcessWithoutNullStreams, message: FetchedMessage, signal: AbortSignal): Promise<void> {
-  const { stdin } = child;
-  let isClosed = false;
-  const closed = new Promise<void>((resolve) => {
-    const close = (): void => {
-      isClosed = true;
-      resolve();
-    };
-    stdin.on('error', close).on('close', close);
-    child.once('exit', close);
-  });
-  for await (const octets of readable(message, signal)) {
-    if (isClosed) return;
-    if (!stdin.write(octets)) await Promise.race([once(stdin, 'drain', { signal }).catch(() => undefined), closed]);
-    signal.throwIfAborted();
-  }
-  stdin.end();
-}
+const left = (survivor: Survivor | undefined): string =>
+  survivor === undefined ? ', killed' : `, and process ${survivor.pid} could not be killed (${survivor.reason})`;
 
-/** @returns What standard error ended in, for the end of a sentence. */
-function lastWords(child: ChildProcessWithoutNullStreams): () => string {
-  let kept = Buffer.alloc(0);
-  child.stdout.resume(); // Nobody reads it, and a full pipe would stop the program.
-  child.stderr.on('data', (octets: Buffer) => {
-    kept = Buffer.from(Buffer.concat([kept, octets]).subarray(-MOST_KEPT));
-  });
-  return () => {
-    const line = kept
-      .toString('utf8')
-      .split('\n')
-      .findLast((text) => text.trim() !== '');
-    return line === undefined ? '' : `: ${cleanText(line)}`;
-  };
-}
-
-function endOf(child: ChildProcessWithoutNullStreams, clock: Clock): Promise<Ending> {
-  const ended = new Promise<Ending>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code, signal }));
-    // A child of its own that was left behind may hold the pipes open.
-    child.once('exit', (code, signal) => clock.startTimer(AFTER_EXIT, () => resolve({ code, signal })));
-  });
-  ended.catch(() => undefined); // Looked at later.
-  return ended;
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return; // It never started.
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if (errorCode(error) !== 'ESRCH' && errorCode(error) !== 'EPERM') throw error; // It has ended, or runs as another user.
-  }
+/** The last lines of standard error, as they may be shown. */
+function said(errors: string): string {
+  const lines = errors
+    .split(/\r?\n|\r/)
+    .map(showLine)
+    .filter((line) => line !== '')
+    .slice(-MOST_LINES);
+  return lines.length === 0 ? '' : `: ${lines.join(' / ')}`;
 }

@@ -1,243 +1,193 @@
 /**
- * Messages handed to a mail server: LMTP, whose reply after the final dot is that of the one recipient, or SMTP.
+ * Fetched messages into a mail server, by LMTP (a local delivery agent, as Dovecot's) or SMTP (a server without sign-in).
  *
- * 2yz after the final dot: stored. 4yz anywhere, or a connection that breaks: later; broken between the final dot and its reply, the message may come twice,
- * with the same `id` in its topmost Received field. 5yz to MAIL, RCPT, DATA or the final dot: refused. 5yz before that is about this server and not about
- * the message, so it is later, too. Each message has a connection of its own.
+ * 4yz and whatever breaks before the final dot: the message is offered again. 5yz to a message or recipient: refused. Where several recipients fare
+ * differently, those that have it are remembered ({@link ./recipient-ledger.ts}) and left out at the next offer. A connection that is lost after the
+ * dot leaves it open whether the message was taken: it is offered again, and recognised by the id in its first Received field.
  *
- * Sources: RFC 2033 (LMTP), RFC 5321 §3.3, §4.2.1, RFC 3207 (STARTTLS), RFC 6152 (8BITMIME).
+ * Nothing goes in clear text off this machine unless `tls: none` says so. Certificates are always verified.
+ *
+ * Sources: RFC 5321 §4.2.1 (classes of replies), §4.5.3.2; RFC 2033 §4.2; RFC 3207.
  *
  * @packageDocumentation
  */
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import type { Socket } from 'node:net';
-import { type DurationMs, minutes, seconds } from '../../core/clock.ts';
-import type { SinkSettings } from '../../core/fetch-rule.ts';
-import type { Clock } from '../../core/ports/clock.ts';
+import type { UpstreamTls } from '../../core/account.ts';
+import { isLoopback, parseIpAddress } from '../../core/ip-network.ts';
 import type { FetchedMessage, MessageSink, SinkOutcome } from '../../core/ports/message-sink.ts';
-import { describeReply, isAccepted, isPermanent, joinReplyLines, parseReplyLine, type Reply, type ReplyLine } from '../../core/reply.ts';
-import { toWireForm } from '../../message/wire-form.ts';
-import { upgradeToTls } from '../../platform/dial.ts';
-import { later, readable, refused, rethrow, type SinkParts } from './sink-parts.ts';
+import { type Problem, type ProblemCode, problem } from '../../core/problem.ts';
+import { cleanText, describeReply } from '../../core/reply.ts';
+import { DialError } from '../../platform/dial-error.ts';
+import { isTlsFailure } from '../../platform/dial-problem.ts';
+import { dialRemedy } from '../../platform/dial-remedy.ts';
+import { ExchangeError, MailExchange } from './mail-exchange.ts';
+import { DEADLINES, handOver, type StepDeadlines, TurnedAway, type Verdict } from './mail-transaction.ts';
+import { ReadFailure } from './read-content.ts';
+import { RecipientLedger } from './recipient-ledger.ts';
+import type { SinkParts } from './sink-parts.ts';
 
-type Settings = Extract<SinkSettings, { readonly kind: 'lmtp' | 'smtp' }>;
-
-const CONNECT_DEADLINE = seconds(30);
-/** RFC 5321 §4.5.3.2: minutes. The message is safe where it is, so nothing is gained by more. */
-const REPLY_DEADLINE = minutes(2);
-const FINAL_DEADLINE = minutes(10);
-/** For one chunk to be taken. */
-const CHUNK_DEADLINE = minutes(3);
-const LONGEST_REPLY = 65_536;
-
-/** The server has said something that ends this attempt. */
-class Unwelcome extends Error {
-  override readonly name = 'Unwelcome';
-  readonly outcome: SinkOutcome;
-  constructor(outcome: SinkOutcome) {
-    super('not taken');
-    this.outcome = outcome;
-  }
+/** Which server, and for whom. */
+export interface MailServerSettings {
+  readonly host: string;
+  readonly port: number;
+  /** `none` on loopback and `starttls`, required, elsewhere, unless told. */
+  readonly tls?: 'none' | UpstreamTls | undefined;
+  /** PEM text trusted in addition to the system's roots. */
+  readonly ca?: string | undefined;
+  /** Reverse-path; the null reverse-path where it is absent, so that nothing is returned to anybody. */
+  readonly from?: string | undefined;
+  readonly recipients: readonly [string, ...string[]];
 }
 
-export class MailServerSink implements MessageSink {
-  readonly description: string;
-  readonly #settings: Settings;
-  readonly #parts: SinkParts;
-  readonly #target: string;
+/** What the sink works with. */
+export interface MailServerParts extends SinkParts {
+  readonly deadlines?: StepDeadlines;
+}
 
-  constructor(settings: Settings, parts: SinkParts) {
-    const { kind, host, port, to } = settings;
+/** Connects with the first message. */
+export const openLmtpSink = (settings: MailServerSettings, parts: MailServerParts): MessageSink =>
+  new MailServerSink('lmtp', settings, parts);
+
+/** Connects with the first message. */
+export const openSmtpSink = (settings: MailServerSettings, parts: MailServerParts): MessageSink =>
+  new MailServerSink('smtp', settings, parts);
+
+class MailServerSink implements MessageSink {
+  readonly description: string;
+  readonly #protocol: 'lmtp' | 'smtp';
+  readonly #settings: MailServerSettings;
+  readonly #parts: MailServerParts;
+  readonly #target: string;
+  readonly #tls: 'none' | UpstreamTls;
+  readonly #ledger = new RecipientLedger();
+  readonly #closing = new AbortController();
+
+  constructor(protocol: 'lmtp' | 'smtp', settings: MailServerSettings, parts: MailServerParts) {
+    const { host, port, recipients } = settings;
+    this.#protocol = protocol;
     this.#settings = settings;
     this.#parts = parts;
-    this.#target = `${host}:${port}`;
-    this.description = `${kind} ${this.#target} for ${to}`;
+    this.#target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+    this.#tls = settings.tls ?? (isThisMachine(host) ? 'none' : 'starttls');
+    const others = recipients.length === 1 ? '' : ` and ${recipients.length - 1} more`;
+    this.description = `${protocol} ${this.#target} for ${recipients[0]}${others}`;
   }
 
-  async deliver(message: FetchedMessage, signal: AbortSignal): Promise<SinkOutcome> {
-    let connection: ReplyConnection | undefined;
+  async deliver(message: FetchedMessage, caller: AbortSignal): Promise<SinkOutcome> {
+    const signal = AbortSignal.any([caller, this.#closing.signal]);
+    signal.throwIfAborted();
+    const pending = this.#ledger.without(message.key, this.#settings.recipients);
     try {
-      connection = await this.#connect(signal);
-      const has8Bit = await this.#greet(connection, signal);
-      return await this.#transfer(connection, message, { has8Bit, signal });
+      const verdicts = pending.length === 0 ? new Map<string, Verdict>() : await this.#handOver(message, pending, signal);
+      for (const [recipient, { kind }] of verdicts) if (kind === 'accepted') this.#ledger.note(message.key, recipient);
+      const outcome = this.#outcomeOf(message, verdicts);
+      if (outcome.kind === 'stored') this.#ledger.forget(message.key);
+      return outcome;
     } catch (error) {
-      rethrow(error, signal);
-      if (error instanceof Unwelcome) return error.outcome;
-      return later(`${this.#target}: ${error instanceof Error ? error.message : String(error)}`);
+      signal.throwIfAborted();
+      if (error instanceof ReadFailure) throw error.reason;
+      return { kind: 'later', problem: this.#problemOf(error) };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new Error(`${this.description}: closed`));
+  }
+
+  async #handOver(message: FetchedMessage, recipients: readonly string[], signal: AbortSignal): Promise<Map<string, Verdict>> {
+    const { host, port, ca, from = '' } = this.#settings;
+    const { clock, dial, deadlines = DEADLINES } = this.#parts;
+    const heloName = ownName(hostname());
+    const tls = this.#tls;
+    const socket = await dial({
+      host,
+      port,
+      tls: tls === 'implicit' ? 'implicit' : 'none',
+      ca,
+      deadline: deadlines.connect,
+      clock,
+      signal,
+    });
+    const exchange = new MailExchange(socket, this.#target, clock);
+    const cut = (): void => exchange.cut();
+    signal.addEventListener('abort', cut, { once: true });
+    if (signal.aborted) cut();
+    try {
+      const request = {
+        protocol: this.#protocol,
+        host,
+        port,
+        tls,
+        ca,
+        heloName,
+        reversePath: from,
+        recipients,
+        message,
+        deadlines,
+        clock,
+        signal,
+      };
+      return await handOver(exchange, request);
     } finally {
-      connection?.close();
+      signal.removeEventListener('abort', cut);
     }
   }
 
-  async close(): Promise<void> {}
-
-  async #connect(signal: AbortSignal): Promise<ReplyConnection> {
-    const { host, port, tls } = this.#settings;
-    const { dial, clock } = this.#parts;
-    const socket = await dial({ host, port, tls: tls === 'implicit' ? 'implicit' : 'none', deadline: CONNECT_DEADLINE, clock, signal });
-    return new ReplyConnection(socket, clock, signal);
+  /** What one answer for each recipient means for the message. What may still come about decides before what cannot. */
+  #outcomeOf({ key }: FetchedMessage, verdicts: ReadonlyMap<string, Verdict>): SinkOutcome {
+    const of = (kind: Verdict['kind']): [string, Verdict][] => [...verdicts].filter(([, verdict]) => verdict.kind === kind);
+    const told = (code: ProblemCode, those: readonly [string, Verdict][]): Problem => problem(code, `${this.#target}: ${describe(those)}`);
+    const [unknown, deferred, refused] = [of('unknown'), of('deferred'), of('refused')];
+    if (unknown.length > 0) return { kind: 'later', problem: told('FETCH_SINK_AMBIGUOUS', unknown) };
+    if (deferred.length > 0) return { kind: 'later', problem: told('FETCH_NOT_TAKEN', deferred) };
+    if (refused.length > 0) {
+      const isPartly = this.#ledger.without(key, this.#settings.recipients).length < this.#settings.recipients.length;
+      return { kind: 'refused', problem: told(isPartly ? 'FETCH_PARTLY_REFUSED' : 'FETCH_REFUSED', refused) };
+    }
+    const last = [...verdicts.values()].at(-1);
+    return { kind: 'stored', detail: last !== undefined && 'reply' in last ? shorten(describeReply(last.reply)) : 'all recipients had it' };
   }
 
-  /** @returns Whether 8 bit content is announced for. */
-  async #greet(connection: ReplyConnection, signal: AbortSignal): Promise<boolean> {
-    const { host, port, tls } = this.#settings;
-    this.#expect(await connection.reply(), 'the greeting', 'about the server');
-    let offers = await this.#hello(connection);
-    if (tls === 'starttls') {
-      if (!offers.has('STARTTLS')) throw new Unwelcome(later(`${this.#target} does not offer STARTTLS, and nothing is sent in clear text`));
-      this.#expect(await connection.ask('STARTTLS'), 'STARTTLS', 'about the server');
-      const { clock } = this.#parts;
-      await connection.secure((plain) =>
-        upgradeToTls(plain, { servername: host, port, clock, deadline: CONNECT_DEADLINE, signal, ca: undefined }),
+  /** What kept every recipient from getting the message. */
+  #problemOf(error: unknown): Problem {
+    if (error instanceof ExchangeError) {
+      return problem(error.fault === 'nonsense' ? 'FETCH_SINK_NONSENSE' : 'FETCH_SINK_UNREACHABLE', shorten(error.message));
+    }
+    if (error instanceof TurnedAway) {
+      if (error.step === 'starttls') return problem('FETCH_SINK_INSECURE', shorten(error.message));
+      return problem(
+        error.reply !== undefined && error.reply.code < 500 ? 'FETCH_NOT_TAKEN' : 'FETCH_SINK_TURNED_AWAY',
+        shorten(error.message),
       );
-      offers = await this.#hello(connection);
     }
-    return offers.has('8BITMIME');
-  }
-
-  async #hello(connection: ReplyConnection): Promise<ReadonlySet<string>> {
-    const verb = this.#settings.kind === 'lmtp' ? 'LHLO' : 'EHLO';
-    const answer = await connection.ask(`${verb} ${hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-')}`);
-    this.#expect(answer, verb, 'about the server');
-    return new Set(answer.text.slice(1).map((line) => line.trim().split(/\s/)[0]?.toUpperCase() ?? ''));
-  }
-
-  async #transfer(
-    connection: ReplyConnection,
-    message: FetchedMessage,
-    { has8Bit, signal }: { readonly has8Bit: boolean; readonly signal: AbortSignal },
-  ): Promise<SinkOutcome> {
-    const { from = '', to } = this.#settings;
-    this.#expect(await connection.ask(`MAIL FROM:<${from}>${has8Bit ? ' BODY=8BITMIME' : ''}`), 'MAIL');
-    this.#expect(await connection.ask(`RCPT TO:<${to}>`), 'RCPT');
-    const invitation = await connection.ask('DATA');
-    if (invitation.code !== 354) this.#expect({ ...invitation, code: isAccepted(invitation) ? 451 : invitation.code }, 'DATA');
-    for await (const octets of toWireForm(readable(message, signal))) await connection.write(octets);
-    const answer = await connection.ask('.', FINAL_DEADLINE);
-    this.#expect(answer, 'the message');
-    connection.farewell();
-    return { kind: 'stored', detail: describeReply(answer) };
-  }
-
-  #expect(answer: Reply, what: string, scope: 'about the message' | 'about the server' = 'about the message'): void {
-    if (isAccepted(answer)) return;
-    const cause = `${this.#target} answered ${what} with ${describeReply(answer)}`;
-    throw new Unwelcome(isPermanent(answer) && scope === 'about the message' ? refused(cause) : later(cause));
+    if (!(error instanceof DialError)) throw error;
+    if (isTlsFailure(error)) return problem('FETCH_SINK_INSECURE', error.message);
+    return problem('FETCH_SINK_UNREACHABLE', error.message, { remedy: dialRemedy(error, { key: 'fetch[].to', starttls: '' }) });
   }
 }
 
-/** Commands out, replies in; every wait is bounded, and so is what a reply may hold. */
-class ReplyConnection {
-  #socket: Socket;
-  readonly #clock: Clock;
-  readonly #signal: AbortSignal;
-  #waiting = '';
-  #ending: Error | undefined;
-  #wake: () => void = () => undefined;
-  readonly #onData = (octets: Buffer): void => {
-    this.#waiting += octets.toString('latin1');
-    if (this.#waiting.length > LONGEST_REPLY) this.#end('it sends more than a reply');
-    this.#wake();
-  };
-  readonly #onClose = (): void => void this.#end('the server closed the connection');
-  readonly #onError = (error: Error): void => void this.#end(`connection lost (${error.message})`);
-  readonly #onAbort = (): void => void this.#end('called off');
+/** At most so many recipients are named. */
+const MOST_NAMED = 5;
 
-  constructor(socket: Socket, clock: Clock, signal: AbortSignal) {
-    this.#socket = socket;
-    this.#clock = clock;
-    this.#signal = signal;
-    this.#listen();
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-    if (signal.aborted) this.#onAbort();
-  }
+function describe(verdicts: readonly [string, Verdict][]): string {
+  const named = verdicts.slice(0, MOST_NAMED).map(([recipient, verdict]) => {
+    return verdict.kind === 'unknown'
+      ? `${recipient}: ${verdict.cause}`
+      : `${recipient}: ${shorten(describeReply(verdict.reply))} (${verdict.step})`;
+  });
+  const rest = verdicts.length - named.length;
+  return rest === 0 ? named.join('; ') : `${named.join('; ')}; and ${rest} more`;
+}
 
-  async ask(command: string, deadline: DurationMs = REPLY_DEADLINE): Promise<Reply> {
-    // Else a 250 that was sent ahead would count for a message that nobody has looked at.
-    if (this.#waiting !== '') throw this.#end('it answers before it is asked');
-    await this.write(Buffer.from(`${command}\r\n`, 'latin1'));
-    return this.reply(deadline);
-  }
+const shorten = (text: string): string => cleanText(text).slice(0, 300);
 
-  async reply(deadline: DurationMs = REPLY_DEADLINE): Promise<Reply> {
-    const lines: ReplyLine[] = [];
-    await this.#until(() => this.#takeReply(lines), deadline);
-    const [first, ...rest] = lines;
-    if (first === undefined) throw this.#end('no reply');
-    return joinReplyLines([first, ...rest]);
-  }
+/** A host name is input like any other; what is no domain (RFC 5321 §4.1.2) is not said. */
+function ownName(name: string): string {
+  return name.length <= 253 && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name) ? name : 'localhost';
+}
 
-  /** Resolves once the socket wants more. */
-  async write(octets: Uint8Array): Promise<void> {
-    if (this.#ending !== undefined) throw this.#ending;
-    let isDrained = this.#socket.write(octets);
-    if (isDrained) return;
-    this.#socket.once('drain', () => {
-      isDrained = true;
-      this.#wake();
-    });
-    await this.#until(() => isDrained, CHUNK_DEADLINE);
-  }
-
-  async secure(upgrade: (plain: Socket) => Promise<Socket>): Promise<void> {
-    // What came in clear behind the reply would be taken for encrypted text (CVE-2011-0411).
-    if (this.#waiting !== '') throw this.#end('clear text after the answer to STARTTLS');
-    this.#unlisten();
-    this.#socket = await upgrade(this.#socket.pause());
-    this.#listen();
-  }
-
-  /** The message is stored: what becomes of this does not matter. */
-  farewell(): void {
-    if (this.#ending === undefined) this.#socket.end('QUIT\r\n');
-  }
-
-  close(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    const socket = this.#socket;
-    // A goodbye that is under way gets out.
-    if (socket.writableEnded) socket.destroySoon();
-    else socket.destroy();
-  }
-
-  /** @returns Whether the last line of a reply has come. */
-  #takeReply(lines: ReplyLine[]): boolean {
-    for (let end = this.#waiting.indexOf('\n'); end !== -1; end = this.#waiting.indexOf('\n')) {
-      const line = parseReplyLine(this.#waiting.slice(0, end).replace(/\r$/, ''));
-      this.#waiting = this.#waiting.slice(end + 1);
-      if (line === undefined) throw this.#end('its answer is no reply');
-      lines.push(line);
-      if (line.isLast) return true;
-    }
-    return false;
-  }
-
-  async #until(isDone: () => boolean, deadline: DurationMs): Promise<void> {
-    const timer = this.#clock.startTimer(deadline, () => this.#end(`nothing happened for ${deadline / 1000} s`));
-    try {
-      while (!isDone()) {
-        if (this.#ending !== undefined) throw this.#ending;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  #listen(): void {
-    this.#socket.on('data', this.#onData).on('close', this.#onClose).on('end', this.#onClose).on('error', this.#onError).resume();
-  }
-
-  #unlisten(): void {
-    this.#socket.off('data', this.#onData).off('close', this.#onClose).off('end', this.#onClose).off('error', this.#onError);
-  }
-
-  #end(what: string): Error {
-    this.#ending ??= new Error(what);
-    this.#socket.destroy();
-    this.#wake();
-    return this.#ending;
-  }
+function isThisMachine(host: string): boolean {
+  const address = parseIpAddress(host);
+  return address === undefined ? host === 'localhost' : isLoopback(address);
 }

@@ -5,11 +5,12 @@
  */
 import type { SinkSettings } from '../../core/fetch-rule.ts';
 import type { MessageSink } from '../../core/ports/message-sink.ts';
-import { CommandSink } from './command-sink.ts';
+import { openCommandSink } from './command-sink.ts';
 import { DirectorySink } from './directory-sink.ts';
-import { MailServerSink } from './mail-server-sink.ts';
+import { openLmtpSink, openSmtpSink } from './mail-server-sink.ts';
 import { MaildirSink } from './maildir-sink.ts';
 import type { SinkParts } from './sink-parts.ts';
+import { openWebhookSink } from './webhook-sink.ts';
 
 /** Opens nothing yet. */
 export function openSink(settings: SinkSettings, parts: SinkParts): MessageSink {
@@ -19,12 +20,13 @@ export function openSink(settings: SinkSettings, parts: SinkParts): MessageSink 
     case 'directory':
       return new DirectorySink(settings.path);
     case 'lmtp':
+      return openLmtpSink({ ...settings, recipients: [settings.to] }, parts);
     case 'smtp':
-      return new MailServerSink(settings, parts);
-    case 'command':
-      return new CommandSink(settings, parts);
+      return openSmtpSink({ ...settings, recipients: [settings.to] }, parts);
     case 'webhook':
-      throw new Error(`the configuration lets nobody use ${settings.kind} yet`);
+      return openWebhookSink(settings, parts);
+    case 'command':
+      return openCommandSink(settings, parts);
     default:
       return settings satisfies never;
   }

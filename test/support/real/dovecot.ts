@@ -10,6 +10,8 @@ import { type Daemon, startDaemon, type WorkFolder, waitForPort } from './daemon
 export interface DovecotSettings {
   readonly imapPort: number;
   readonly pop3Port: number;
+  /** LMTP without TLS, on loopback. */
+  readonly lmtpPort: number;
   readonly introspectionUrl: string;
   readonly certFile: string;
   readonly keyFile: string;
@@ -92,6 +94,9 @@ service pop3-login {
 service lmtp {
   unix_listener lmtp-postfix {
     mode = 0666
+  }
+  inet_listener lmtp {
+    port = ${settings.lmtpPort}
   }
 }
 service auth {

@@ -22,6 +22,10 @@ export interface RealServers {
   readonly smtpPort: number;
   readonly imapPort: number;
   readonly pop3Port: number;
+  /** Dovecot's LMTP, in clear. */
+  readonly lmtpPort: number;
+  /** Postfix for mail from elsewhere: no sign-in, STARTTLS offered. */
+  readonly inboundPort: number;
   /** The private CA that issued the servers' certificates; it issued the one in `certFile` for `localhost`, too. */
   readonly caFile: string;
   readonly caPem: string;
@@ -58,11 +62,12 @@ export async function startRealServers(settings: RealServerSettings = {}): Promi
   const keyFile = folder.write('tls/key.pem', issued.keyPem, 0o600);
   const authorization = await startAuthorizationServer(`app@${MAIL_DOMAIN}`);
   const [imapPort, pop3Port, smtpPort] = [await lowPort(), await lowPort(), await lowPort()];
+  const [lmtpPort, inboundPort] = [await lowPort(), await lowPort()];
   const { introspectionUrl } = authorization;
-  const dovecot = await startDovecot(folder, { imapPort, pop3Port, introspectionUrl, certFile, keyFile });
+  const dovecot = await startDovecot(folder, { imapPort, pop3Port, lmtpPort, introspectionUrl, certFile, keyFile });
   const senders = new Map([...LOGINS, 'shared'].map((local) => [address(local), address(local === 'shared' ? 'delegate' : local)]));
   const connectionLimit = settings.connectionLimit ?? 0;
-  const postfixSettings: PostfixSettings = { port: smtpPort, certFile, keyFile, senders, connectionLimit };
+  const postfixSettings: PostfixSettings = { port: smtpPort, inboundPort, certFile, keyFile, senders, connectionLimit };
   let postfix: Daemon = await startPostfix(folder, postfixSettings);
   const imap = { port: imapPort, caPem: authority.caPem };
 
@@ -72,6 +77,8 @@ export async function startRealServers(settings: RealServerSettings = {}): Promi
     smtpPort,
     imapPort,
     pop3Port,
+    lmtpPort,
+    inboundPort,
     caFile,
     caPem: authority.caPem,
     certFile,

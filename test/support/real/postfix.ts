@@ -29,6 +29,8 @@ const REFUSED_CONTENT: Readonly<Record<string, string>> = {
 
 export interface PostfixSettings {
   readonly port: number;
+  /** For mail from elsewhere, to mailboxes here: no sign-in, STARTTLS offered. */
+  readonly inboundPort: number;
   readonly certFile: string;
   readonly keyFile: string;
   /** Reverse-paths, and the login that may use each. */
@@ -41,7 +43,7 @@ export interface PostfixSettings {
 export async function startPostfix(folder: WorkFolder, settings: PostfixSettings): Promise<Daemon> {
   const config = folder.file('postfix/config/main.cf').replace('/main.cf', '');
   folder.write('postfix/config/main.cf', mainConfiguration(folder, settings));
-  folder.write('postfix/config/master.cf', masterConfiguration(settings.port));
+  folder.write('postfix/config/master.cf', masterConfiguration(settings));
   folder.write('postfix/config/recipients', table(REFUSED_RECIPIENTS));
   folder.write('postfix/config/content', table(REFUSED_CONTENT));
   folder.write('postfix/config/senders', [...settings.senders].map((pair) => `${pair.join(' ')}\n`).join(''));
@@ -130,8 +132,13 @@ lmtp_destination_recipient_limit = 1
 `;
 }
 
-function masterConfiguration(port: number): string {
+function masterConfiguration({ port, inboundPort }: PostfixSettings): string {
   return `127.0.0.1:${port} inet n - n - - smtpd
+127.0.0.1:${inboundPort} inet n - n - - smtpd
+  -o smtpd_tls_security_level=may
+  -o smtpd_sasl_auth_enable=no
+  -o smtpd_sender_restrictions=
+  -o smtpd_relay_restrictions=permit_auth_destination,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr

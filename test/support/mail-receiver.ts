@@ -12,8 +12,7 @@ import type { IssuedCertificate } from './test-ca.ts';
 export type ReceiverStep = 'greeting' | 'hello' | 'starttls' | 'mail' | 'rcpt' | 'data' | 'final';
 
 /**
- * Asked for each answer; undefined: yes. Text is sent with CRLF, several replies with CRLF between them. Three words are done, not said: `silence`, `close`, and
- * `deaf`, after which nothing is read any more.
+ * Asked for each answer; undefined: yes. Text is sent with CRLF, several replies with CRLF between them. Two words are done, not said: `silence` and `close`.
  */
 export type Answerer = (step: ReceiverStep, line: string) => string | undefined;
 
@@ -174,11 +173,15 @@ class Session {
     const { reversePath, recipients } = { reversePath: this.#reversePath, recipients: this.#recipients };
     const accepted: string[] = [];
     for (const recipient of this.#receiver.options.protocol === 'lmtp' ? recipients : ['']) {
-      const said = await this.#say('final', recipient, '250 2.0.0 taken');
-      if (said === 'close') break;
-      if (said.startsWith('250')) accepted.push(...(recipient === '' ? recipients : [recipient]));
+      const text = this.#answer('final', recipient, '250 2.0.0 taken');
+      if (text.startsWith('250')) {
+        // Before it is said: who hears it may look at once.
+        if (accepted.length === 0) this.#receiver.received.push({ reversePath, recipients: accepted, ...content.result() });
+        accepted.push(...(recipient === '' ? recipients : [recipient]));
+      }
+      await this.#tell(text);
+      if (text === 'close') break;
     }
-    if (accepted.length > 0) this.#receiver.received.push({ reversePath, recipients: accepted, ...content.result() });
     return true;
   }
 
@@ -197,11 +200,18 @@ class Session {
 
   /** @returns What was said or done. */
   async #say(step: ReceiverStep, line: string, yes: string): Promise<string> {
-    const text = this.#receiver.answer(step, line) ?? yes;
-    if (text === 'close') this.#socket.end();
-    else if (text === 'deaf') this.#socket.pause();
-    else if (text !== 'silence') await this.#write(Buffer.from(`${text}\r\n`));
+    const text = this.#answer(step, line, yes);
+    await this.#tell(text);
     return text;
+  }
+
+  #answer(step: ReceiverStep, line: string, yes: string): string {
+    return this.#receiver.answer(step, line) ?? yes;
+  }
+
+  async #tell(text: string): Promise<void> {
+    if (text === 'close') this.#socket.end();
+    else if (text !== 'silence') await this.#write(Buffer.from(`${text}\r\n`));
   }
 
   async #write(octets: Buffer): Promise<void> {

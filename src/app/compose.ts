@@ -289,8 +289,8 @@ export class Relay implements Service {
     const begun = systemClock.monotonic();
     view.stopping();
     queue.delivery.wind();
-    mailboxes.close();
     const fetching = fetch.stop();
+    mailboxes.close();
     await listeners.closeAll(grace);
     const left = Math.max(0, grace - between(begun, systemClock.monotonic()));
     // The pool cuts what does not end in time, and the queue records what came of it.

@@ -30,6 +30,8 @@ export class FetchRules implements FetchControl {
   #isStopped = false;
   /** Changes of the configuration come one after another. */
   #updating: Promise<void> = Promise.resolve();
+  /** All paused rules are in one file: changes of it come one after another, too. */
+  #pausing: Promise<void> = Promise.resolve();
 
   constructor(deps: FetchRulesDependencies) {
     this.#deps = deps;
@@ -41,10 +43,12 @@ export class FetchRules implements FetchControl {
     return this.#updating;
   }
 
+  /** Each rule knows of it at once: what the mailbox says from now on is not its trouble. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    const stopping = [...this.#fetchers.values()].map((fetcher) => fetcher.stop());
     await this.#updating;
-    await Promise.all([...this.#fetchers.values()].map((fetcher) => fetcher.stop()));
+    await Promise.all(stopping);
     await this.#deps.store.close();
   }
 
@@ -66,13 +70,19 @@ export class FetchRules implements FetchControl {
 
   async setPaused(rule: string, isPaused: boolean): Promise<FetchView> {
     const fetcher = this.#fetcher(rule);
+    const done = this.#pausing.then(() => this.#setPaused(rule, isPaused));
+    this.#pausing = done.catch(() => undefined); // Whoever asked hears of it.
+    await done;
+    fetcher.pause(isPaused);
+    return fetcher.view;
+  }
+
+  async #setPaused(rule: string, isPaused: boolean): Promise<void> {
     await this.#deps.store.setPaused(rule, isPaused);
     const paused = new Set(this.#paused);
     if (isPaused) paused.add(rule);
     else paused.delete(rule);
     this.#paused = paused;
-    fetcher.pause(isPaused);
-    return fetcher.view;
   }
 
   #fetcher(name: string): Fetcher {
@@ -95,6 +105,7 @@ export class FetchRules implements FetchControl {
     }
     for (const rule of rules) {
       if (this.#fetchers.has(rule.name)) continue;
+      if (this.#isStopped) return;
       const fetcher = new Fetcher(rule, {
         ...this.#deps,
         sink: openSink(rule.sink),

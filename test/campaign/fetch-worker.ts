@@ -7,8 +7,6 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { minutes } from '../../src/core/clock.ts';
-import type { FetchRule } from '../../src/core/fetch-rule.ts';
 import type { Log } from '../../src/core/ports/log.ts';
 import type { FetchedMessage, MessageSink, SinkOutcome } from '../../src/core/ports/message-sink.ts';
 import { Fetcher } from '../../src/fetch/fetcher.ts';
@@ -20,6 +18,7 @@ import { Mailboxes } from '../../src/mailbox/mailboxes.ts';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { testAccount, testProvider } from '../support/accounts.ts';
+import { fetchRule } from '../support/fetch-rule.ts';
 import { MemoryTokenSource } from '../support/memory-token-source.ts';
 
 /** `ledger` is a receiver that takes whatever it is given, as often as it is given. */
@@ -85,18 +84,7 @@ function work(settings: FetchWorkerSettings): void {
   const accounts = [testAccount({ provider, mailbox })];
   const mailboxes = new Mailboxes({ accounts, tokens: new MemoryTokenSource(accessToken), clock: systemClock, log });
   const store = new FileCursorStore(join(directory, 'fetch'));
-  const rule: FetchRule = {
-    name: settings.sink,
-    account: 'billing',
-    mailbox: 'INBOX',
-    mode: 'idle',
-    interval: minutes(1),
-    start: 'all',
-    filter: { isUnseen: false },
-    sink: { kind: 'maildir', path: directory },
-    after: { kind: 'keep' },
-    tries: 5,
-  };
+  const rule = fetchRule({ name: settings.sink, sink: { kind: 'maildir', path: directory }, tries: 5 });
   const source = new ImapMailboxSource(mailboxes, systemClock);
   const base = { clock: systemClock, random: systemRandom, log, hostname: 'worker.test', onAside: quiet };
   const fetcher = new Fetcher(rule, { ...base, source, store, sink: sinkOf(settings) });

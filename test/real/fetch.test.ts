@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DurationMs, minutes, seconds } from '../../src/core/clock.ts';
+import { type DurationMs, seconds } from '../../src/core/clock.ts';
 import type { FetchRule } from '../../src/core/fetch-rule.ts';
 import { FetchRules } from '../../src/fetch/fetch-rules.ts';
 import { ImapMailboxSource } from '../../src/fetch/imap-source.ts';
@@ -14,6 +14,7 @@ import { systemRandom } from '../../src/platform/system-random.ts';
 import { killOn } from '../campaign/fetch-kill.ts';
 import { withoutTrace } from '../campaign/fetch-worker.ts';
 import { testAccount, testProvider } from '../support/accounts.ts';
+import { fetchRule } from '../support/fetch-rule.ts';
 import { MemoryCursorStore } from '../support/memory-cursor-store.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { MemoryTokenSource } from '../support/memory-token-source.ts';
@@ -73,20 +74,7 @@ describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () =>
       hostname: 'relay.test',
     });
     running.push(rules);
-    const rule: FetchRule = {
-      name: 'rule',
-      account: 'billing',
-      mailbox: 'INBOX',
-      mode: 'idle',
-      interval: minutes(1),
-      start: 'all',
-      filter: { isUnseen: false },
-      sink: { kind: 'maildir', path: '/nowhere' },
-      after: { kind: 'keep' },
-      tries: 3,
-      ...changes,
-    };
-    await rules.update([rule]);
+    await rules.update([fetchRule(changes)]);
     return { log, taken };
   }
   const until = (what: () => unknown, expected: unknown, timeout: DurationMs = seconds(30)): Promise<void> =>

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { createHash } from 'node:crypto';
-import { type DurationMs, type EpochMs, minutes } from '../../src/core/clock.ts';
+import { type DurationMs, type EpochMs } from '../../src/core/clock.ts';
 import type { Cursor } from '../../src/core/fetch-cursor.ts';
 import type { AfterFetch, FetchFilter, FetchRule } from '../../src/core/fetch-rule.ts';
 import type { CursorStore } from '../../src/core/ports/cursor-store.ts';
@@ -13,6 +13,7 @@ import { ProblemError, problem } from '../../src/core/problem.ts';
 import { Fetcher } from '../../src/fetch/fetcher.ts';
 import type { MailboxSource, MessageFacts, OpenSource } from '../../src/fetch/mailbox-source.ts';
 import { FakeClock } from './fake-clock.ts';
+import { fetchRule } from './fetch-rule.ts';
 import { MemoryCursorStore } from './memory-cursor-store.ts';
 import { MemoryLog } from './memory-log.ts';
 
@@ -78,19 +79,7 @@ export class FetchLab {
   fetcher: Fetcher;
 
   constructor(changes: Partial<FetchRule> = {}) {
-    this.rule = {
-      name: 'billing-INBOX',
-      account: 'billing',
-      mailbox: 'INBOX',
-      mode: 'idle',
-      interval: minutes(1),
-      start: 'all',
-      filter: { isUnseen: false },
-      sink: { kind: 'maildir', path: '/nowhere' },
-      after: { kind: 'keep' },
-      tries: 3,
-      ...changes,
-    };
+    this.rule = fetchRule({ name: 'billing-INBOX', ...changes });
     this.fetcher = this.#newFetcher();
   }
 

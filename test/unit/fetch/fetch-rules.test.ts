@@ -1,28 +1,22 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { milliseconds, minutes } from '../../../src/core/clock.ts';
+import { milliseconds } from '../../../src/core/clock.ts';
 import type { FetchRule } from '../../../src/core/fetch-rule.ts';
 import type { CursorStore } from '../../../src/core/ports/cursor-store.ts';
 import type { MessageSink } from '../../../src/core/ports/message-sink.ts';
 import { ProblemError, problem } from '../../../src/core/problem.ts';
 import { FetchRules } from '../../../src/fetch/fetch-rules.ts';
+import { FileCursorStore } from '../../../src/fetch/file-cursor-store.ts';
 import type { OpenSource } from '../../../src/fetch/mailbox-source.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { fetchRule } from '../../support/fetch-rule.ts';
 import { MemoryCursorStore } from '../../support/memory-cursor-store.ts';
 import { MemoryLog } from '../../support/memory-log.ts';
 
-const rule = (name: string, changes: Partial<FetchRule> = {}): FetchRule => ({
-  name,
-  account: 'billing',
-  mailbox: 'INBOX',
-  mode: 'idle',
-  interval: minutes(1),
-  start: 'all',
-  filter: { isUnseen: false },
-  sink: { kind: 'maildir', path: `/mail/${name}` },
-  after: { kind: 'keep' },
-  tries: 1,
-  ...changes,
-});
+const rule = (name: string, changes: Partial<FetchRule> = {}): FetchRule =>
+  fetchRule({ name, sink: { kind: 'maildir', path: `/mail/${name}` }, tries: 1, ...changes });
 
 /** One message in each mailbox, which the sink refuses. */
 function lab(store: CursorStore = new MemoryCursorStore()) {
@@ -103,6 +97,19 @@ describe('messages set aside', () => {
     expect(alerts.at(-1)).toMatch(/^fetch: account billing: 1 messages set aside/);
     await update();
     expect(alerts.at(-1)).toBe('fetch: billing is well');
+  });
+});
+
+describe('rules that are paused at once', () => {
+  it('are all paused, and stay so', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'postern-paused-'));
+    const { rules, update } = lab(new FileCursorStore(folder));
+    const names = ['a', 'b', 'c', 'd'];
+    await update(...names.map((name) => rule(name)));
+    await Promise.all(names.map((name) => rules.setPaused(name, true)));
+    expect([...(await new FileCursorStore(folder).paused())].toSorted()).toEqual(names);
+    await rules.stop();
+    rmSync(folder, { recursive: true });
   });
 });
 

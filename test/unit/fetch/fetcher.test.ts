@@ -238,6 +238,25 @@ describe('a message that cannot be handed on', () => {
     expect(lab.aside.at(-1)).toBe(0);
   });
 
+  it('is not blamed for a provider that throttles, or refuses the token, whenever it is read', async () => {
+    const lab = new FetchLab();
+    const codes = ['UPSTREAM_BUSY', 'UPSTREAM_AUTH_REFUSED', 'TOKEN_MISSING'] as const;
+    let count = 0;
+    lab.hook = async (step, uid) => {
+      if (!(['describe', 'content'] as string[]).includes(step) || uid !== 1) return;
+      count += 1;
+      throw new MailboxError(problem(codes[count % 3] ?? 'UPSTREAM_BUSY', 'not now'), { row: 'throttled', retryAfter: seconds(1) });
+    };
+    lab.arrive('a');
+    await lab.start();
+    await lab.pass(hours(1));
+    expect(count).toBeGreaterThan(3);
+    expect([lab.cursor.aside.size, lab.cursor.held.size]).toEqual([0, 0]);
+    lab.hook = () => undefined;
+    await lab.pass(hours(1));
+    expect(lab.ids).toEqual(['a']);
+  });
+
   it('is no reason to forget tries at a restart', async () => {
     const lab = new FetchLab();
     lab.answer = () => refused;
@@ -355,6 +374,20 @@ describe('a rule that an operator handles', () => {
     await lab.pass(seconds(1));
     expect(lab.ids).toEqual(['a', 'a']);
     expect(lab.taken[0]?.key).toBe(lab.taken[1]?.key);
+  });
+
+  it('answers each of several resets, and one that comes too late', async () => {
+    const lab = new FetchLab();
+    lab.arrive('a');
+    await lab.start();
+    const resets = [lab.fetcher.reset(), lab.fetcher.reset()];
+    await lab.pass(seconds(1));
+    await Promise.all(resets);
+    expect(lab.ids).toEqual(['a', 'a']);
+    const late = expect(lab.fetcher.reset()).rejects.toThrow('is stopped');
+    await lab.fetcher.stop();
+    await late;
+    await expect(lab.fetcher.reset()).rejects.toThrow('is stopped');
   });
 
   it('breaks off when it is stopped, and the message comes after the next start', async () => {

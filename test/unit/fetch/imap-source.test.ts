@@ -2,26 +2,15 @@
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type EpochMs, minutes, seconds } from '../../../src/core/clock.ts';
-import type { FetchRule } from '../../../src/core/fetch-rule.ts';
 import type { MailboxUpstream } from '../../../src/core/ports/mailbox.ts';
 import { ImapMailboxSource } from '../../../src/fetch/imap-source.ts';
 import type { OpenSource } from '../../../src/fetch/mailbox-source.ts';
 import { duplexPair } from '../../../src/platform/duplex-pair.ts';
 import { systemClock } from '../../../src/platform/system-clock.ts';
+import { fetchRule } from '../../support/fetch-rule.ts';
 
 const CAPABILITIES = ['IMAP4rev1', 'UIDPLUS', 'MOVE', 'IDLE'];
-const RULE: FetchRule = {
-  name: 'rule',
-  account: 'billing',
-  mailbox: 'INBOX',
-  mode: 'idle',
-  interval: minutes(1),
-  start: 'all',
-  filter: { isUnseen: false },
-  sink: { kind: 'maildir', path: '/nowhere' },
-  after: { kind: 'keep' },
-  tries: 3,
-};
+const RULE = fetchRule();
 const SELECTED = '* 3 EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\n* OK [UIDNEXT 14] next\r\nTAG OK [READ-WRITE] done\r\n';
 const never = new AbortController().signal;
 const filter = { isUnseen: false };

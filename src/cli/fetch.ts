@@ -5,29 +5,17 @@
  */
 import { controlOf } from '../app/running-relay.ts';
 import type { FetchControl, FetchView } from '../core/ports/fetch-control.ts';
-import { type Command, EXIT } from './command.ts';
+import { EXIT } from './command.ts';
 import { type FetchRequest, fetchText, readFetchRequest } from './fetch-arguments.ts';
-import { loadForCommand, printJson } from './load.ts';
-import { reportingProblems } from './report.ts';
+import { printJson } from './load.ts';
+import { requested } from './requested.ts';
 
-export const fetchCommand: Command = {
-  async run(invocation) {
-    const request = readFetchRequest(invocation);
-    if (request.kind === 'mistake') {
-      process.stderr.write(`postern: ${request.what}\n`);
-      return EXIT.usage;
-    }
-    const loaded = await loadForCommand(invocation);
-    if ('exitCode' in loaded) return loaded.exitCode;
-    const { isJson } = invocation;
-    return reportingProblems(isJson, async () => {
-      const views = await execute(request, controlOf(loaded.config).fetch);
-      if (isJson) printJson(views);
-      else process.stdout.write(fetchText(views));
-      return EXIT.ok;
-    });
-  },
-};
+export const fetchCommand = requested(readFetchRequest, async (request, config, isJson) => {
+  const views = await execute(request, controlOf(config).fetch);
+  if (isJson) printJson(views);
+  else process.stdout.write(fetchText(views));
+  return EXIT.ok;
+});
 
 /** @throws ProblemError */
 async function execute(request: Exclude<FetchRequest, { kind: 'mistake' }>, rules: FetchControl): Promise<readonly FetchView[]> {

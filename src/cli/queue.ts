@@ -10,25 +10,15 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type OpenQueue, withQueue } from '../app/queue-access.ts';
 import { systemClock } from '../platform/system-clock.ts';
-import { type Command, EXIT } from './command.ts';
-import { loadForCommand, printJson } from './load.ts';
+import { EXIT } from './command.ts';
+import { printJson } from './load.ts';
 import { type QueueRequest, readQueueRequest } from './queue-arguments.ts';
 import { changeText, itemText, listingText } from './queue-text.ts';
-import { reportingProblems } from './report.ts';
+import { requested } from './requested.ts';
 
-export const queue: Command = {
-  async run(invocation) {
-    const request = readQueueRequest(invocation);
-    if (request.kind === 'mistake') {
-      process.stderr.write(`postern: ${request.what}\n`);
-      return EXIT.usage;
-    }
-    const loaded = await loadForCommand(invocation);
-    if ('exitCode' in loaded) return loaded.exitCode;
-    const { isJson } = invocation;
-    return reportingProblems(isJson, () => withQueue(loaded.config, (opened) => execute(request, opened, isJson)));
-  },
-};
+export const queue = requested(readQueueRequest, (request, config, isJson) =>
+  withQueue(config, (opened) => execute(request, opened, isJson)),
+);
 
 /** @returns The exit code. @throws ProblemError */
 async function execute(request: Exclude<QueueRequest, { kind: 'mistake' }>, opened: OpenQueue, isJson: boolean): Promise<number> {

@@ -6,29 +6,17 @@
 import { controlOf, type RunningRelay } from '../app/running-relay.ts';
 import { seconds } from '../core/clock.ts';
 import { systemClock } from '../platform/system-clock.ts';
-import { type Command, EXIT } from './command.ts';
-import { loadForCommand, printJson } from './load.ts';
-import { reportingProblems } from './report.ts';
+import { EXIT } from './command.ts';
+import { printJson } from './load.ts';
+import { requested } from './requested.ts';
 import { linesText, readTraceRequest, type TraceRequest, tracesText } from './trace-arguments.ts';
 
 const LOOK_EVERY = seconds(1);
 
-export const trace: Command = {
-  async run(invocation) {
-    const request = readTraceRequest(invocation);
-    if (request.kind === 'mistake') {
-      process.stderr.write(`postern: ${request.what}\n`);
-      return EXIT.usage;
-    }
-    const loaded = await loadForCommand(invocation);
-    if ('exitCode' in loaded) return loaded.exitCode;
-    const { isJson } = invocation;
-    return reportingProblems(isJson, async () => {
-      await execute(request, controlOf(loaded.config), isJson);
-      return EXIT.ok;
-    });
-  },
-};
+export const trace = requested(readTraceRequest, async (request, config, isJson) => {
+  await execute(request, controlOf(config), isJson);
+  return EXIT.ok;
+});
 
 /** @throws ProblemError */
 async function execute(request: Exclude<TraceRequest, { kind: 'mistake' }>, relay: RunningRelay, isJson: boolean): Promise<void> {

@@ -98,7 +98,7 @@ async function assemble(
   const accounts = await buildAccounts(sections, book, surroundings);
   checkFetchAccounts(sections, findings);
   const clients = buildClients(sections, accounts, findings);
-  const fetch = buildFetchRules(sections, accounts, files, findings);
+  const fetch = await buildFetchRules(sections, accounts, surroundings);
   const alerts = buildAlerts(sections, findings);
   const listeners = await buildListeners(sections, largestMessage(accounts), files, findings);
   const admin = await buildAdmin(sections, files, findings);

@@ -8,10 +8,11 @@ import { seconds } from '../core/clock.ts';
 import type { AfterFetch, FetchFilter, FetchRule, SinkSettings } from '../core/fetch-rule.ts';
 import { isLoopbackHost } from './addresses.ts';
 import { defined } from './defined.ts';
-import type { ConfigFiles } from './files.ts';
 import type { Findings, Path } from './findings.ts';
 import type { FetchInput } from './schema-fetch.ts';
+import { findProgram } from './programs.ts';
 import type { Sections } from './sections.ts';
+import type { Surroundings } from './surroundings.ts';
 import { checkUrl } from './urls.ts';
 
 const DEFAULT_TIMEOUT = seconds(60);
@@ -30,19 +31,18 @@ const OPTIONS: Readonly<Record<SinkSettings['kind'], readonly Option[]>> = {
   webhook: ['secret', 'format', 'timeout'],
   command: ['timeout'],
 };
-/** For a later version. */
-const NOT_YET: readonly SinkSettings['kind'][] = ['webhook'];
 const ALL_OPTIONS: readonly Option[] = ['recipient', 'sender', 'tls', 'secret', 'format', 'timeout'];
 
 /** Rules whose account is wrong, which is told elsewhere, are left out. */
-export function buildFetchRules(
+export async function buildFetchRules(
   { fetch }: Sections,
   accounts: readonly Account[],
-  files: Pick<ConfigFiles, 'absolute'>,
-  findings: Findings,
-): FetchRule[] {
+  surroundings: Pick<Surroundings, 'files' | 'findings' | 'env'>,
+): Promise<FetchRule[]> {
+  const { findings } = surroundings;
   const names = new Set<string>();
-  return fetch.flatMap(({ path, value }): FetchRule[] => {
+  const rules: FetchRule[] = [];
+  for (const { path, value } of fetch) {
     const name = value.name ?? derivedName(value);
     // The file system behind state.dir may not tell upper and lower case apart.
     if (names.has(name.toLowerCase())) {
@@ -50,16 +50,14 @@ export function buildFetchRules(
     }
     names.add(name.toLowerCase());
     const account = accounts.find((one) => one.name === value.account);
-    if (account === undefined) return [];
+    if (account === undefined) continue;
     if (account.provider.imap === undefined) {
       findings.problem([...path, 'account'], `provider ${account.provider.name} has no IMAP server: name it in providers.NAME.imap`);
     }
-    const sink = buildSink(value.to, account, [...path, 'to'], files, findings);
-    if (sink !== undefined && NOT_YET.includes(sink.kind)) {
-      findings.problem([...path, 'to', sink.kind], 'is not served in this version');
-    }
-    return sink === undefined ? [] : [{ name, account: account.name, sink, ...plainParts(value) }];
-  });
+    const sink = await buildSink(value.to, account, [...path, 'to'], surroundings);
+    if (sink !== undefined) rules.push({ name, account: account.name, sink, ...plainParts(value) });
+  }
+  return rules;
 }
 
 function plainParts({ mailbox, mode, interval, from, filter, then, tries }: FetchInput): Omit<FetchRule, 'name' | 'account' | 'sink'> {
@@ -79,13 +77,12 @@ function derivedName({ account, mailbox }: FetchInput): string {
   return `${account}-${tail === '' ? 'mailbox' : tail}`.slice(0, LONGEST_NAME);
 }
 
-function buildSink(
+async function buildSink(
   to: Target,
   account: Account,
   path: Path,
-  files: Pick<ConfigFiles, 'absolute'>,
-  findings: Findings,
-): SinkSettings | undefined {
+  { files, findings, env }: Pick<Surroundings, 'files' | 'findings' | 'env'>,
+): Promise<SinkSettings | undefined> {
   const kind = (Object.keys(OPTIONS) as SinkSettings['kind'][]).find((one) => to[one] !== undefined);
   if (kind === undefined) return undefined;
   for (const option of ALL_OPTIONS) {
@@ -101,10 +98,21 @@ function buildSink(
     case 'webhook':
       return buildWebhook(to, path, findings);
     case 'command':
-      return { kind, argv: to.command as [string, ...string[]], timeoutMs: to.timeout ?? DEFAULT_TIMEOUT };
+      return buildCommand(to, path, { files, findings, env });
     default:
       return kind satisfies never;
   }
+}
+
+async function buildCommand(
+  { command = [], timeout = DEFAULT_TIMEOUT }: Target,
+  path: Path,
+  { files, findings, env }: Pick<Surroundings, 'files' | 'findings' | 'env'>,
+): Promise<SinkSettings> {
+  const [program = '', ...args] = command;
+  const fault = await findProgram(program, files.folder, env['PATH']);
+  if (fault !== undefined) findings.problem([...path, 'command', 0], fault);
+  return { kind: 'command', argv: [program, ...args], directory: files.folder, timeoutMs: timeout };
 }
 
 function buildServer(kind: 'lmtp' | 'smtp', to: Target, account: Account, path: Path, findings: Findings): SinkSettings | undefined {
@@ -120,7 +128,9 @@ function buildServer(kind: 'lmtp' | 'smtp', to: Target, account: Account, path: 
   if (tls === 'none' && !isLoopbackHost(host)) {
     findings.notice([...path, 'tls'], `mail goes to ${host} in clear text: use starttls or implicit unless the network is trusted`);
   }
-  return { kind, host, port, to: to.recipient ?? account.mailbox, tls, ...defined({ from: to.sender }) };
+  const [first = account.mailbox, ...others] = [to.recipient ?? []].flat();
+  const recipients = [first, ...others] as const;
+  return { kind, host, port, to: recipients, tls, ...defined({ from: to.sender }) };
 }
 
 function buildWebhook({ webhook: url = '', secret, format = 'rfc822', timeout = DEFAULT_TIMEOUT }: Target, path: Path, findings: Findings) {

@@ -29,7 +29,10 @@ const targetSchema = z
       .min(1)
       .describe('Program and arguments. It reads the message from standard input; exit code 0 takes it.')
       .optional(),
-    recipient: address().describe("With `lmtp` or `smtp`: for whom. Default: the account's `mailbox`.").optional(),
+    recipient: z
+      .union([address(), z.array(address()).min(1)], { error: 'must be an address, or a list of addresses' })
+      .describe("With `lmtp` or `smtp`: for whom; an address or a list. Default: the account's `mailbox`.")
+      .optional(),
     sender: address().describe('With `lmtp` or `smtp`: reverse-path. Default: none, so that nothing is returned to anybody.').optional(),
     tls: z
       .enum(['none', 'starttls', 'implicit'])

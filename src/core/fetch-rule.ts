@@ -33,8 +33,8 @@ export type SinkSettings =
       readonly port: number;
       /** Reverse-path; the null reverse-path where it is absent. */
       readonly from?: string;
-      /** Recipient. */
-      readonly to: string;
+      /** Recipients. */
+      readonly to: readonly [string, ...string[]];
       readonly tls: 'none' | UpstreamTls;
     }
   | {
@@ -45,7 +45,13 @@ export type SinkSettings =
       readonly format: 'rfc822' | 'json';
       readonly timeoutMs: DurationMs;
     }
-  | { readonly kind: 'command'; readonly argv: readonly [program: string, ...args: string[]]; readonly timeoutMs: DurationMs };
+  | {
+      readonly kind: 'command';
+      readonly argv: readonly [program: string, ...args: string[]];
+      /** Working directory. */
+      readonly directory: string;
+      readonly timeoutMs: DurationMs;
+    };
 
 /** What happens to a message in its mailbox once it is durable at the sink. */
 export type AfterFetch = { readonly kind: 'keep' | 'seen' | 'delete' } | { readonly kind: 'move'; readonly mailbox: string };

@@ -8,11 +8,10 @@
  *
  * @packageDocumentation
  */
-import type { Agent, buildConnector } from 'undici';
-import { type DurationMs, milliseconds, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import { type Dial, dial as systemDial } from '../platform/dial.ts';
-import { DialError, errorCode } from '../platform/dial-error.ts';
+import type { Dial } from '../platform/dial.ts';
+import { DialError } from '../platform/dial-error.ts';
+import { HttpPost, PostError } from '../platform/http-post.ts';
 import type { TraceSettings } from './otel-environment.ts';
 import type { Scrubber } from './scrubber.ts';
 import { exportRequest, type Span } from './span.ts';
@@ -30,118 +29,29 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 export class OtlpHttp implements SpanSink {
   readonly #options: OtlpHttpOptions;
-  readonly #closing = new AbortController();
-  #agent: Promise<Agent> | undefined;
+  readonly #post: HttpPost;
 
   constructor(options: OtlpHttpOptions) {
     this.#options = options;
+    this.#post = new HttpPost(options);
   }
 
   async send(spans: readonly Span[]): Promise<Export> {
-    const { host } = this.#options.url;
+    const { headers, resource, scrubber } = this.#options;
     try {
-      return await this.#withinDeadline((signal) => this.#post(spans, signal));
+      const body = scrubber.scrub(exportRequest(spans, resource));
+      const { status, retryAfter } = await this.#post.send({ headers: { ...headers, 'content-type': 'application/json' }, body });
+      if (status >= 200 && status < 300) return { kind: 'taken' };
+      const cause = `${this.#post.host} answered HTTP ${status}`;
+      if (!RETRYABLE.has(status)) return { kind: 'refused', cause };
+      return { kind: 'later', cause, ...(retryAfter === undefined ? {} : { after: retryAfter }) };
     } catch (error) {
-      return { kind: 'later', cause: describeFailure(host, error) };
+      if (!(error instanceof DialError) && !(error instanceof PostError)) throw error;
+      return { kind: 'later', cause: error.message };
     }
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort(new DialError('aborted', `${this.#options.url.host}: given up, since Postern stops`));
-    const agent = this.#agent;
-    this.#agent = undefined;
-    await (await agent)?.destroy();
+  close(): Promise<void> {
+    return this.#post.close();
   }
-
-  async #post(spans: readonly Span[], signal: AbortSignal): Promise<Export> {
-    const { url, headers, resource, scrubber, clock } = this.#options;
-    this.#agent ??= this.#makeAgent();
-    const agent = await this.#agent;
-    const response = await agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: 'POST',
-      reset: true, // A connection kept open would be closed by the other side before the next batch.
-      signal,
-      headers: { 'user-agent': 'postern', ...headers, 'content-type': 'application/json' },
-      body: scrubber.scrub(exportRequest(spans, resource)),
-    });
-    // Destroying a body that was not read makes undici report that it was cut off; that was the purpose.
-    response.body.on('error', () => undefined).destroy();
-    const { statusCode: status } = response;
-    if (status >= 200 && status < 300) return { kind: 'taken' };
-    const cause = `${url.host} answered HTTP ${status}`;
-    if (!RETRYABLE.has(status)) return { kind: 'refused', cause };
-    const after = retryAfter(response.headers['retry-after'], clock);
-    return { kind: 'later', cause, ...(after === undefined ? {} : { after }) };
-  }
-
-  /** undici hears the signal only once it has a connection; so deadline and end are also kept beside it. */
-  async #withinDeadline<Result>(action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const { clock, deadline, url } = this.#options;
-    const controller = new AbortController();
-    let expire: (reason: Error) => void = () => {};
-    const expired = new Promise<never>((_resolve, reject) => {
-      expire = reject;
-    });
-    const end = (reason: Error): void => {
-      controller.abort(reason);
-      expire(reason);
-    };
-    const stop = (): void => end(this.#closing.signal.reason as Error);
-    const timer = clock.startTimer(deadline, () => end(new DialError('timeout', `${url.host}: no answer within ${deadline / 1000} s`)));
-    this.#closing.signal.addEventListener('abort', stop);
-    if (this.#closing.signal.aborted) stop();
-    try {
-      return await Promise.race([action(controller.signal), expired]);
-    } finally {
-      timer.cancel();
-      this.#closing.signal.removeEventListener('abort', stop);
-    }
-  }
-
-  async #makeAgent(): Promise<Agent> {
-    const { deadline } = this.#options;
-    const { Agent: UndiciAgent } = await import('undici');
-    return new UndiciAgent({
-      connections: 1,
-      headersTimeout: deadline,
-      bodyTimeout: deadline,
-      connect: (target, callback) => void this.#connect(target, callback),
-    });
-  }
-
-  /** undici's connections come from our dialer. */
-  async #connect(target: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
-    const { clock, deadline, dial = systemDial } = this.#options;
-    const isTls = target.protocol === 'https:';
-    try {
-      const socket = await dial({
-        host: target.hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: target.port === '' ? (isTls ? 443 : 80) : Number(target.port),
-        tls: isTls ? 'implicit' : 'none',
-        deadline,
-        clock,
-      });
-      callback(null, socket);
-    } catch (error) {
-      callback(error instanceof Error ? error : new Error(String(error)), null);
-    }
-  }
-}
-
-/** Seconds, or a date. */
-function retryAfter(header: string | string[] | undefined, clock: Clock): DurationMs | undefined {
-  const text = Array.isArray(header) ? header[0] : header;
-  if (text === undefined) return undefined;
-  if (/^\d{1,6}$/.test(text)) return seconds(Number(text));
-  const date = Date.parse(text);
-  return Number.isNaN(date) ? undefined : milliseconds(Math.max(0, date - clock.now()));
-}
-
-/** In words of ours: texts of libraries may hold the URL. */
-function describeFailure(host: string, error: unknown): string {
-  if (error instanceof DialError) return error.message;
-  if (error instanceof Error && error.name === 'HTTPParserError') return `${host} does not speak HTTP`;
-  return `${host}: the request failed (${errorCode(error) || 'unknown error'})`;
 }

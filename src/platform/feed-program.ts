@@ -8,6 +8,7 @@
  * @packageDocumentation
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { type DurationMs, milliseconds } from '../core/clock.ts';
 import type { Octets } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -109,8 +110,9 @@ class Feeding {
 
   /** Octet for octet, no faster than the program reads. */
   async #feed(): Promise<void> {
-    const stdin = this.#child.stdin;
-    if (stdin === null) return;
+    // Where no pipe could be made (EMFILE), there is none, whatever the type says; an error follows.
+    const stdin: Writable | null | undefined = this.#child.stdin;
+    if (stdin === null || stdin === undefined) return;
     let isClosed = false;
     let wake: () => void = () => undefined;
     // EPIPE: the program has closed its end, or is gone. Its exit code says what that means.

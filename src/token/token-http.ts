@@ -9,13 +9,15 @@
  *
  * @packageDocumentation
  */
-import { isIPv4, type Socket } from 'node:net';
-import type { Agent, buildConnector, Dispatcher } from 'undici';
+import { isIPv4 } from 'node:net';
+import type { Agent, Dispatcher } from 'undici';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import { mebibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { type Dial, dial as systemDial } from '../platform/dial.ts';
+import { withinDeadline } from '../platform/deadline.ts';
 import { DialError, errorCode } from '../platform/dial-error.ts';
+import { undiciConnector } from '../platform/http-post.ts';
 import type { TokenFailure } from './token-answer.ts';
 import type { TokenHttpResponse } from './token-response.ts';
 
@@ -102,23 +104,10 @@ export class TokenHttp {
     };
   }
 
-  /** undici hears the signal only once it has a connection; so the deadline is also kept beside it. */
-  async #withinDeadline<Result>(url: URL, action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const controller = new AbortController();
-    let expire: (reason: Error) => void = () => {};
-    const expired = new Promise<never>((_resolve, reject) => {
-      expire = reject;
-    });
-    const timer = this.#clock.startTimer(this.#deadline, () => {
-      const reason = new DialError('timeout', `${url.host}: no complete answer within ${this.#deadline / 1000} s`);
-      controller.abort(reason);
-      expire(reason);
-    });
-    try {
-      return await Promise.race([action(controller.signal), expired]);
-    } finally {
-      timer.cancel();
-    }
+  #withinDeadline<Result>(url: URL, action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const deadline = this.#deadline;
+    const expired = (): Error => new DialError('timeout', `${url.host}: no complete answer within ${deadline / 1000} s`);
+    return withinDeadline({ clock: this.#clock, deadline, expired }, action);
   }
 
   async #agentFor(ca: string | undefined): Promise<Agent> {
@@ -137,28 +126,8 @@ export class TokenHttp {
       headersTimeout: this.#deadline,
       bodyTimeout: this.#deadline,
       maxResponseSize: LARGEST_BODY,
-      connect: (target, callback) => void this.#connect(target, ca, callback),
+      connect: undiciConnector({ clock: this.#clock, dial: this.#dial, ca, deadline: this.#connectDeadline }),
     });
-  }
-
-  /** undici's connections come from our dialer. */
-  async #connect(target: buildConnector.Options, ca: string | undefined, callback: buildConnector.Callback): Promise<void> {
-    const isTls = target.protocol === 'https:';
-    let socket: Socket;
-    try {
-      socket = await this.#dial({
-        host: target.hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: target.port === '' ? (isTls ? 443 : 80) : Number(target.port),
-        tls: isTls ? 'implicit' : 'none',
-        ca,
-        deadline: this.#connectDeadline,
-        clock: this.#clock,
-      });
-    } catch (error) {
-      callback(error instanceof Error ? error : new Error(String(error)), null);
-      return;
-    }
-    callback(null, socket);
   }
 }
 

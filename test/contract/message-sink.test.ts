@@ -83,7 +83,7 @@ async function command(): Promise<HoldableSink> {
   const hold = join(path, 'hold');
   const script = 'while [ -e "$0/hold" ]; do sleep 0.05; done; cat > "$0/.$POSTERN_KEY" && mv "$0/.$POSTERN_KEY" "$0/$POSTERN_KEY.eml"';
   return {
-    sink: openCommandSink({ argv: ['sh', '-c', script, path], timeoutMs: minutes(2) }, parts),
+    sink: openCommandSink({ argv: ['sh', '-c', script, path], directory: '/', timeoutMs: minutes(2) }, parts),
     stored: () => digests(path, (name) => name.endsWith('.eml') && !name.startsWith('.')),
     hold: () => {
       writeFileSync(hold, '');

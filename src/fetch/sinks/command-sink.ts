@@ -1,8 +1,8 @@
 /**
  * Fetched messages into a program: each is given on standard input, and the exit code decides.
  *
- * 0: stored. 65 (EX_DATAERR), 67 (EX_NOUSER), 69 (EX_UNAVAILABLE) and 77 (EX_NOPERM): refused. Any other, 75 (EX_TEMPFAIL) among them, a signal, or the end of
- * its time: later. It gets no shell, its own process group, which is killed at the end of its time, and of our environment PATH, HOME, LANG and TZ, with
+ * 0: stored. 65 (EX_DATAERR) and 67 (EX_NOUSER), which are about the message: refused. Any other, 69 (EX_UNAVAILABLE), 75 (EX_TEMPFAIL) and 77 (EX_NOPERM) among
+ * them, a signal, or the end of its time: later. It gets no shell, its own process group, which is killed at the end of its time, and of our environment PATH, HOME, LANG and TZ, with
  * `POSTERN_RULE`, `POSTERN_KEY` (the same for the same message at every try), `POSTERN_ACCOUNT`, `POSTERN_MAILBOX` and `POSTERN_UID`.
  *
  * Source: sysexits.h of BSD, which mail programs go by.
@@ -24,11 +24,13 @@ import type { SinkParts } from './sink-parts.ts';
 export interface CommandSettings {
   /** Run as it is, without a shell. */
   readonly argv: readonly [program: string, ...args: string[]];
+  /** Working directory, from which a relative program is looked for. */
+  readonly directory: string;
   /** For one message, from its first octet to the exit. */
   readonly timeoutMs: DurationMs;
 }
 
-const REFUSALS: ReadonlySet<number> = new Set([65, 67, 69, 77]);
+const REFUSALS: ReadonlySet<number> = new Set([65, 67]);
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TZ'] as const;
 /** Of standard error so much is kept; the problem shows its last lines. */
 const MOST_ERRORS = octets(4_096);
@@ -59,7 +61,7 @@ class CommandSink implements MessageSink {
     const result = await feedProgram({
       program,
       args,
-      directory: process.cwd(),
+      directory: this.#settings.directory,
       env: environmentOf(message),
       input: readContent(message, AbortSignal.any([signal, reading.signal])),
       deadline: this.#settings.timeoutMs,

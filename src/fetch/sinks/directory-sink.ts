@@ -23,19 +23,16 @@ export class DirectorySink implements MessageSink {
 
   async deliver(message: FetchedMessage, signal: AbortSignal): Promise<SinkOutcome> {
     const temporary = join(this.#path, `.${message.key}.eml.tmp`);
-    let reading: { readonly error: unknown } | undefined;
     try {
       await mkdir(this.#path, { recursive: true, mode: 0o700 });
-      await writeContent(temporary, message, signal, (error) => (reading = { error }));
+      await writeContent(temporary, message, signal);
       await rename(temporary, join(this.#path, `${message.key}.eml`));
       await syncDirectory(this.#path);
       await replaceFile(join(this.#path, `${message.key}.json`), Buffer.from(`${JSON.stringify(describe(message), undefined, 2)}\n`));
       return { kind: 'stored', detail: `${message.key}.eml` };
     } catch (error) {
       await unlink(temporary).catch(() => undefined); // The next offer writes it anew.
-      if (reading !== undefined) throw reading.error;
-      signal.throwIfAborted();
-      return { kind: 'later', problem: storageProblem(this.#path, error) };
+      return { kind: 'later', problem: storageProblem(this.#path, error, signal) };
     }
   }
 

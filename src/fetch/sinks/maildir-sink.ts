@@ -32,19 +32,16 @@ export class MaildirSink implements MessageSink {
   async deliver(message: FetchedMessage, signal: AbortSignal): Promise<SinkOutcome> {
     const name = fileName(message);
     const temporary = join(this.#path, 'tmp', name);
-    let reading: { readonly error: unknown } | undefined;
     try {
       await this.#make();
       if (await this.#isThere(name)) return { kind: 'stored', detail: `${name} was there` };
-      await writeContent(temporary, message, signal, (error) => (reading = { error }));
+      await writeContent(temporary, message, signal);
       await rename(temporary, join(this.#path, 'new', name));
       await syncDirectory(join(this.#path, 'new'));
       return { kind: 'stored', detail: name };
     } catch (error) {
       await unlink(temporary).catch(() => undefined); // The next offer writes it anew.
-      if (reading !== undefined) throw reading.error;
-      signal.throwIfAborted();
-      return { kind: 'later', problem: storageProblem(this.#path, error) };
+      return { kind: 'later', problem: storageProblem(this.#path, error, signal) };
     }
   }
 

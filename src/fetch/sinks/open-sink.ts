@@ -20,9 +20,9 @@ export function openSink(settings: SinkSettings, parts: SinkParts): MessageSink 
     case 'directory':
       return new DirectorySink(settings.path);
     case 'lmtp':
-      return openLmtpSink({ ...settings, recipients: [settings.to] }, parts);
+      return openLmtpSink({ ...settings, recipients: settings.to }, parts);
     case 'smtp':
-      return openSmtpSink({ ...settings, recipients: [settings.to] }, parts);
+      return openSmtpSink({ ...settings, recipients: settings.to }, parts);
     case 'webhook':
       return openWebhookSink(settings, parts);
     case 'command':

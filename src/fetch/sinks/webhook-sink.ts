@@ -8,27 +8,25 @@
  *   the body, as for alerts. It stands before the body, so a large message is read twice; should the second reading differ, it is never completed.
  *
  * The URL mostly is a credential itself, so nothing but its host is ever shown. Of the answer only status and `Retry-After` count: its body may
- * repeat the message, is not read, and the connection ends with it. Connections come from our own dialer (verified TLS, no proxy of the
- * environment), and a deadline is kept over everything, since undici's begin anew with each octet.
+ * repeat the message, is not read, and the connection ends with it (platform/http-post.ts). What is not in memory goes out in chunks: some servers are wrong about the
+ * size of a message, and a body that breaks off is then no message either.
  *
  * Sources: RFC 2104 (HMAC), RFC 9110 §10.2.3 (Retry-After), §15; RFC 6585 §4 (429); RFC 8470 §5.2 (425); draft-ietf-httpapi-idempotency-key-header.
  *
  * @packageDocumentation
  */
 import { createHash, createHmac, type Hmac } from 'node:crypto';
-import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
-import type { Agent, buildConnector } from 'undici';
-import { type DurationMs, type EpochMs, hours, seconds } from '../../core/clock.ts';
+import { type DurationMs, hours } from '../../core/clock.ts';
 import { isLoopback, parseIpAddress } from '../../core/ip-network.ts';
 import { mebibytes, type Octets } from '../../core/octets.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { FetchedMessage, MessageSink, SinkOutcome } from '../../core/ports/message-sink.ts';
 import { type Problem, ProblemError, problem } from '../../core/problem.ts';
-import type { Dial } from '../../platform/dial.ts';
-import { DialError, errorCode } from '../../platform/dial-error.ts';
+import { withinDeadline } from '../../platform/deadline.ts';
+import { DialError } from '../../platform/dial-error.ts';
 import { isTlsFailure } from '../../platform/dial-problem.ts';
 import { dialRemedy } from '../../platform/dial-remedy.ts';
+import { HttpPost, type PostAnswer, PostError, withoutBrackets } from '../../platform/http-post.ts';
 import { ReadFailure, readContent } from './read-content.ts';
 import type { SinkParts } from './sink-parts.ts';
 import { composeJson, FormUnfit } from './webhook-json.ts';
@@ -51,9 +49,6 @@ export interface WebhookSettings {
 const MOST_IN_MEMORY = mebibytes(1);
 /** Parsed, a message takes some times its size in memory. */
 const MOST_JSON = mebibytes(10);
-const CONNECT_DEADLINE = seconds(30);
-/** Nobody reads the answer's body. */
-const MOST_ANSWER = 65_536;
 /** A receiver that asks for more is asked again after this. */
 const LONGEST_RETRY = hours(24);
 /** RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4: try again. */
@@ -69,32 +64,26 @@ export const openWebhookSink = (settings: WebhookSettings, parts: SinkParts): Me
 /** What is sent behind the header section. */
 interface Body {
   readonly type: string;
-  readonly length: number;
+  /** Where it is known. */
+  readonly length?: number;
   readonly content: AsyncIterable<Uint8Array>;
   readonly timestamp: string;
   readonly signature: string | undefined;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly retryAfter: string | undefined;
-}
-
 class WebhookSink implements MessageSink {
   readonly description: string;
-  readonly #url: URL;
+  readonly #post: HttpPost;
   readonly #settings: WebhookSettings;
   readonly #clock: Clock;
-  readonly #dial: Dial;
   readonly #closing = new AbortController();
-  #agent: Promise<Agent> | undefined;
 
   constructor(settings: WebhookSettings, { clock, dial }: SinkParts) {
-    this.#url = postableUrl(settings.url);
+    const { url, ca, timeoutMs: deadline } = settings;
+    this.#post = new HttpPost({ url: postableUrl(url), clock, dial, ca, deadline });
     this.#settings = settings;
     this.#clock = clock;
-    this.#dial = dial;
-    this.description = `webhook ${this.#url.host}`;
+    this.description = `webhook ${this.#post.host}`;
   }
 
   async deliver(message: FetchedMessage, caller: AbortSignal): Promise<SinkOutcome> {
@@ -103,15 +92,15 @@ class WebhookSink implements MessageSink {
     const reading = new AbortController();
     const request = new Request(message, AbortSignal.any([outer, reading.signal]));
     try {
-      const body = await this.#within(outer, (signal) => this.#bodyOf(request, signal));
-      const answer = await this.#within(outer, (signal) => this.#send(message, body, signal));
+      const body = await this.#readAhead(request, outer);
+      const answer = await this.#send(message, body, outer);
       return this.#outcomeOf(answer, request);
     } catch (error) {
       outer.throwIfAborted();
       if (request.failure !== undefined) throw request.failure.reason;
       if (error instanceof ReadFailure) throw error.reason;
       if (error instanceof FormUnfit) return { kind: 'refused', problem: problem('FETCH_FORM_UNFIT', error.message) };
-      return { kind: 'later', problem: describeFailure(this.#url.host, error, request.isWhole, this.#settings.timeoutMs) };
+      return { kind: 'later', problem: describeFailure(error, request.isWhole) };
     } finally {
       reading.abort(new Error('nobody wants the rest'));
     }
@@ -120,9 +109,14 @@ class WebhookSink implements MessageSink {
   /** Cuts what is in progress. */
   async close(): Promise<void> {
     this.#closing.abort(new Error(`${this.description}: closed`));
-    const agent = this.#agent;
-    this.#agent = undefined;
-    await (await agent)?.destroy();
+    await this.#post.close();
+  }
+
+  /** What has to be known before the first octet is sent. */
+  #readAhead(request: Request, outer: AbortSignal): Promise<Body> {
+    const { timeoutMs: deadline } = this.#settings;
+    const expired = (): Error => new PostError('silent', `the mailbox did not give the message within ${deadline / 1000} s`);
+    return withinDeadline({ clock: this.#clock, deadline, expired, signals: [outer] }, (signal) => this.#bodyOf(request, signal));
   }
 
   async #bodyOf(request: Request, signal: AbortSignal): Promise<Body> {
@@ -134,13 +128,13 @@ class WebhookSink implements MessageSink {
     }
     const type = 'message/rfc822';
     if (secret === undefined) {
-      return { type, length: message.size, content: request.stream(), timestamp: this.#timestamp(), signature: undefined };
+      return { type, content: request.stream(), timestamp: this.#timestamp(), signature: undefined };
     }
     if (message.size <= MOST_IN_MEMORY) return this.#inMemory(type, await readWhole(message, signal), request);
     const timestamp = this.#timestamp();
     const hmac = createHmac('sha256', secret).update(`${timestamp}.`);
     const digest = await digestOf(message, hmac, signal);
-    return { type, length: message.size, content: request.stream(digest), timestamp, signature: hmac.digest('hex') };
+    return { type, content: request.stream(digest), timestamp, signature: hmac.digest('hex') };
   }
 
   #inMemory(type: string, content: Buffer, request: Request): Body {
@@ -154,102 +148,31 @@ class WebhookSink implements MessageSink {
     return String(Math.floor(this.#clock.now() / 1000));
   }
 
-  async #send(message: FetchedMessage, { type, length, content, timestamp, signature }: Body, signal: AbortSignal): Promise<Answer> {
-    this.#agent ??= this.#makeAgent();
-    const agent = await this.#agent;
-    // What goes wrong with it is told by the request; without a listener an error that comes later would end the process.
-    const body = Readable.from(content, { objectMode: false }).on('error', () => undefined);
-    const response = await agent.request({
-      origin: this.#url.origin,
-      path: this.#url.pathname + this.#url.search,
-      method: 'POST',
-      reset: true,
-      signal,
-      headers: {
-        'content-type': type,
-        'content-length': String(length),
-        'user-agent': 'postern',
-        'idempotency-key': message.key,
-        ...namesOf(message),
-        'x-postern-timestamp': timestamp,
-        ...(signature === undefined ? {} : { 'x-postern-signature': `sha256=${signature}` }),
-      },
-      body,
-    });
-    const retryAfter = single(response.headers['retry-after']);
-    // Destroying a body that was not read makes undici report that it was cut off; that was the purpose.
-    response.body.on('error', () => undefined).destroy();
-    return { status: response.statusCode, retryAfter };
+  #send(message: FetchedMessage, { type, length, content, timestamp, signature }: Body, signal: AbortSignal): Promise<PostAnswer> {
+    const headers = {
+      'content-type': type,
+      ...(length === undefined ? {} : { 'content-length': String(length) }),
+      'idempotency-key': message.key,
+      ...namesOf(message),
+      'x-postern-timestamp': timestamp,
+      ...(signature === undefined ? {} : { 'x-postern-signature': `sha256=${signature}` }),
+    };
+    return this.#post.send({ headers, body: content, signal });
   }
 
-  #outcomeOf({ status, retryAfter }: Answer, { isWhole }: Request): SinkOutcome {
-    const said = `${this.#url.host} answered HTTP ${status}`;
+  #outcomeOf({ status, retryAfter }: PostAnswer, { isWhole }: Request): SinkOutcome {
+    const said = `${this.#post.host} answered HTTP ${status}`;
     if (status >= 200 && status < 300) {
       if (isWhole) return { kind: 'stored', detail: `HTTP ${status}` };
       return { kind: 'later', problem: problem('FETCH_SINK_NONSENSE', `${said} before it had the whole message`) };
     }
     if (LATER.has(status) || status >= 500) {
-      const afterMs = waitOf(retryAfter, this.#clock.now());
-      return { kind: 'later', problem: problem('FETCH_NOT_TAKEN', said), ...(afterMs === undefined ? {} : { afterMs }) };
+      const afterMs = retryAfter === undefined ? {} : { afterMs: Math.min(retryAfter, LONGEST_RETRY) };
+      return { kind: 'later', problem: problem('FETCH_NOT_TAKEN', said), ...afterMs };
     }
     const code = status >= 300 && status < 400 ? 'FETCH_WEBHOOK_MOVED' : 'FETCH_REFUSED';
     return { kind: 'refused', problem: problem(code, said) };
   }
-
-  /** undici hears the signal only once it has a connection; so deadline and signal are also kept beside it. */
-  async #within<Result>(outer: AbortSignal, action: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    const ending = new AbortController();
-    const ended = new Promise<never>((_resolve, reject) => {
-      ending.signal.addEventListener('abort', () => reject(ending.signal.reason), { once: true });
-    });
-    ended.catch(() => undefined);
-    const callOff = (): void => ending.abort(outer.reason);
-    const timer = this.#clock.startTimer(this.#settings.timeoutMs, () => ending.abort(new Expired()));
-    outer.addEventListener('abort', callOff, { once: true });
-    try {
-      return await Promise.race([action(ending.signal), ended]);
-    } finally {
-      timer.cancel();
-      outer.removeEventListener('abort', callOff);
-    }
-  }
-
-  async #makeAgent(): Promise<Agent> {
-    const { Agent: UndiciAgent } = await import('undici');
-    return new UndiciAgent({
-      connections: 1,
-      headersTimeout: this.#settings.timeoutMs,
-      bodyTimeout: this.#settings.timeoutMs,
-      maxResponseSize: MOST_ANSWER,
-      connect: (target, callback) => void this.#connect(target, callback),
-    });
-  }
-
-  /** undici's connections come from our dialer. */
-  async #connect(target: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
-    const isTls = target.protocol === 'https:';
-    let socket: Socket;
-    try {
-      socket = await this.#dial({
-        host: withoutBrackets(target.hostname),
-        port: target.port === '' ? (isTls ? 443 : 80) : Number(target.port),
-        tls: isTls ? 'implicit' : 'none',
-        ca: this.#settings.ca,
-        deadline: Math.min(CONNECT_DEADLINE, this.#settings.timeoutMs) as DurationMs,
-        clock: this.#clock,
-        signal: this.#closing.signal,
-      });
-    } catch (error) {
-      callback(error instanceof Error ? error : new Error(String(error)), null);
-      return;
-    }
-    callback(null, socket);
-  }
-}
-
-/** The time is over. */
-class Expired extends Error {
-  override readonly name = 'Expired';
 }
 
 /** One message on its way, and how far it has got. */
@@ -275,24 +198,21 @@ class Request {
   }
 
   /**
-   * The content, once. Its last octet is held back until all of it is known to be what was announced.
+   * The content, once. Its last piece is held back until all of it is known to be what was signed.
    *
    * @param digest - SHA-256 of what was signed.
    * @throws ReadFailure
    */
   async *stream(digest?: string): AsyncGenerator<Uint8Array, void, undefined> {
     const hash = createHash('sha256');
-    let length = 0;
     let held: Buffer | undefined;
     try {
       for await (const chunk of readContent(this.message, this.#signal)) {
         if (chunk.length === 0) continue;
         if (digest !== undefined) hash.update(chunk);
-        length += chunk.length;
         if (held !== undefined) yield held;
         held = chunk;
       }
-      if (length !== this.message.size) throw new ReadFailure(new Error(`${length} octets in place of ${this.message.size}`));
       if (digest !== undefined && hash.digest('hex') !== digest) throw new ReadFailure(new Error('other octets than a moment ago'));
     } catch (error) {
       if (error instanceof ReadFailure) this.failure = error;
@@ -317,8 +237,6 @@ function isThisMachine(hostname: string): boolean {
   const address = parseIpAddress(withoutBrackets(hostname));
   return address === undefined ? hostname === 'localhost' : isLoopback(address);
 }
-
-const withoutBrackets = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1');
 
 /** Names may hold any character; a field value may not (RFC 9110 §5.5). */
 function namesOf({ rule, account, mailbox, uid, uidValidity }: FetchedMessage): Record<string, string> {
@@ -347,35 +265,12 @@ async function digestOf(message: FetchedMessage, hmac: Hmac, signal: AbortSignal
   return hash.digest('hex');
 }
 
-function single(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date. @returns Undefined where it is neither. */
-function waitOf(retryAfter: string | undefined, now: EpochMs): DurationMs | undefined {
-  if (retryAfter === undefined) return undefined;
-  const wait = /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) * 1000 : Date.parse(retryAfter) - now;
-  return Number.isNaN(wait) ? undefined : (Math.min(Math.max(wait, 0), LONGEST_RETRY) as DurationMs);
-}
-
-/** In words of ours: texts of libraries may hold the URL. */
-function describeFailure(host: string, error: unknown, isWhole: boolean, timeout: DurationMs): Problem {
+function describeFailure(error: unknown, isWhole: boolean): Problem {
   if (error instanceof DialError) {
     if (isTlsFailure(error)) return problem('FETCH_SINK_INSECURE', error.message);
     return problem('FETCH_SINK_UNREACHABLE', error.message, { remedy: dialRemedy(error, { key: 'fetch[].to.webhook', starttls: '' }) });
   }
-  if (error instanceof Error && error.name === 'HTTPParserError') return problem('FETCH_SINK_NONSENSE', `${host} does not speak HTTP`);
-  const broken = (what: string): Problem => problem(isWhole ? 'FETCH_SINK_AMBIGUOUS' : 'FETCH_SINK_UNREACHABLE', `${host}${what}`);
-  const code = errorCode(error);
-  if (error instanceof Expired || code === 'UND_ERR_HEADERS_TIMEOUT') return broken(`: no answer within ${timeout / 1000} s`);
-  switch (code) {
-    case 'UND_ERR_HEADERS_OVERFLOW':
-      return problem('FETCH_SINK_NONSENSE', `${host} sent too many header fields`);
-    case 'UND_ERR_SOCKET':
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return broken(` closed the connection before it answered (${code})`);
-    default:
-      return broken(`: the request failed (${code === '' ? 'unknown error' : code})`);
-  }
+  if (!(error instanceof PostError)) throw error;
+  if (error.fault === 'nonsense') return problem('FETCH_SINK_NONSENSE', error.message);
+  return problem(isWhole ? 'FETCH_SINK_AMBIGUOUS' : 'FETCH_SINK_UNREACHABLE', error.message);
 }

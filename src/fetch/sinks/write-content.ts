@@ -6,44 +6,20 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { FetchedMessage } from '../../core/ports/message-sink.ts';
 import { type Problem, problem } from '../../core/problem.ts';
+import { ReadFailure, readContent } from './read-content.ts';
 
-/**
- * Write and sync; what was there under the name is overwritten.
- *
- * @param onReadFailure - Hears what the mailbox threw, so that it can be told from trouble with the file.
- * @throws What the mailbox or the file system throws, or the signal's reason.
- */
-export async function writeContent(
-  path: string,
-  message: FetchedMessage,
-  signal: AbortSignal,
-  onReadFailure: (error: unknown) => void,
-): Promise<void> {
+/** Write and sync; what was there under the name is overwritten. @throws ReadFailure, what the file system throws, or the signal's reason. */
+export async function writeContent(path: string, message: FetchedMessage, signal: AbortSignal): Promise<void> {
   const file = await open(path, 'w', 0o600);
   try {
-    const chunks = message.content(signal)[Symbol.asyncIterator]();
-    try {
-      for (;;) {
-        const next = await readNext(chunks, onReadFailure);
-        signal.throwIfAborted();
-        if (next.done === true) break;
-        await writeAll(file, next.value);
-      }
-    } finally {
-      await chunks.return?.();
+    for await (const chunk of readContent(message, signal)) {
+      signal.throwIfAborted();
+      await writeAll(file, chunk);
     }
+    signal.throwIfAborted(); // A source may end early where it is called off.
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function readNext(chunks: AsyncIterator<Buffer>, onFailure: (error: unknown) => void): Promise<IteratorResult<Buffer>> {
-  try {
-    return await chunks.next();
-  } catch (error) {
-    onFailure(error);
-    throw error;
   }
 }
 
@@ -65,7 +41,9 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** What the file system said. */
-export function storageProblem(path: string, error: unknown): Problem {
+/** What kept a message from being written. @throws What the mailbox threw, or the signal's reason, which are not about the file. */
+export function storageProblem(path: string, error: unknown, signal: AbortSignal): Problem {
+  if (error instanceof ReadFailure) throw error.reason;
+  signal.throwIfAborted();
   return problem('FETCH_SINK_FAILED', `${path}: ${error instanceof Error ? error.message : String(error)}`);
 }

@@ -181,11 +181,18 @@ export const BAD_UPSTREAM_CONFIGS: readonly BadConfig[] = [
     message: 'must be now, all or a date',
   },
   {
-    name: 'fetch to a webhook, which is for later',
-    yaml: `${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n  - { account: main, to: { webhook: "https://example.com/hook" } }\n`,
+    name: 'fetch to a webhook without TLS',
+    yaml: `${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n  - { account: main, to: { webhook: "http://example.com/hook" } }\n`,
     line: 10,
     path: 'fetch[0].to.webhook',
-    message: 'is not served in this version',
+    message: 'must start with https://',
+  },
+  {
+    name: 'fetch to a program that is not there',
+    yaml: `${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n  - { account: main, to: { command: [no-such-program] } }\n`,
+    line: 10,
+    path: 'fetch[0].to.command[0]',
+    message: 'there is no program no-such-program in PATH',
   },
   {
     name: 'fetch to a server without a port',

@@ -6,7 +6,8 @@ import { GOOD_ACCOUNT, GOOD_CLIENT } from './bad-configs.ts';
 const folder = new ConfigFolder();
 afterAll(() => folder.remove());
 
-const load = async (rules: string) => configOf(await folder.load(`${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n${rules}`));
+const env = { PATH: process.env['PATH'] ?? '' };
+const load = async (rules: string) => configOf(await folder.load(`${GOOD_ACCOUNT}${GOOD_CLIENT}fetch:\n${rules}`, env));
 
 describe('a fetch rule', () => {
   it('has a name and defaults; its paths begin at the file', async () => {
@@ -52,6 +53,22 @@ describe('a fetch rule', () => {
         tries: 2,
       },
     ]);
+  });
+
+  it.each([
+    ['{ lmtp: "localhost:24" }', { kind: 'lmtp', host: 'localhost', port: 24, to: ['main@contoso.com'], tls: 'none' }],
+    [
+      '{ smtp: "[2001:db8::1]:25", recipient: [a@example.com, b@example.com], sender: c@example.com }',
+      { kind: 'smtp', host: '2001:db8::1', port: 25, to: ['a@example.com', 'b@example.com'], from: 'c@example.com', tls: 'starttls' },
+    ],
+    ['{ lmtp: "mail.example.com:24", recipient: a@example.com, tls: none }', { to: ['a@example.com'], tls: 'none' }],
+    [
+      `{ webhook: "https://example.com/hook", secret: ${'s'.repeat(32)}, format: json, timeout: 5s }`,
+      { kind: 'webhook', url: 'https://example.com/hook', secret: 's'.repeat(32), format: 'json', timeoutMs: 5_000 },
+    ],
+    ['{ command: [sh, -c, "cat >x"] }', { kind: 'command', argv: ['sh', '-c', 'cat >x'], directory: folder.path, timeoutMs: 60_000 }],
+  ])('takes messages to %s', async (to, sink) => {
+    expect((await load(`  - { account: main, to: ${to} }\n`)).fetch[0]?.sink).toMatchObject(sink);
   });
 
   it('has a name that is fit for a file', async () => {

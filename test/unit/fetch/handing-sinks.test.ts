@@ -79,7 +79,7 @@ const to = (kind: 'lmtp' | 'smtp', port: number, tls: 'none' | 'starttls' = 'non
   kind,
   host: '127.0.0.1',
   port,
-  to: 'app@example.com',
+  to: ['app@example.com'],
   tls,
 });
 
@@ -179,7 +179,7 @@ describe('a program', () => {
   const run = (script: string, timeout = 20) => {
     const file = join(folder, 'script.sh');
     writeFileSync(file, script);
-    return openSink({ kind: 'command', argv: ['sh', file, join(folder, 'out')], timeoutMs: seconds(timeout) }, parts);
+    return openSink({ kind: 'command', argv: ['sh', file, join(folder, 'out')], directory: folder, timeoutMs: seconds(timeout) }, parts);
   };
 
   it('reads the octets as they are, and knows what they belong to', async () => {
@@ -198,6 +198,9 @@ describe('a program', () => {
     ['cat >/dev/null; echo full >&2; exit 75', 'later'],
     ['exit 1', 'later'],
     ['cat >/dev/null; exit 65', 'refused'],
+    ['cat >/dev/null; exit 67', 'refused'],
+    ['cat >/dev/null; exit 69', 'later'],
+    ['cat >/dev/null; exit 77', 'later'],
     ['kill -9 $$', 'later'],
   ])('%s: %s', async (script, outcome) => {
     expect(await run(script).deliver(message([Buffer.alloc(300_000, 'x')]), never)).toMatchObject({ kind: outcome });
@@ -223,7 +226,7 @@ describe('a program', () => {
   });
 
   it('that is not there: later', async () => {
-    const sink = openSink({ kind: 'command', argv: ['/no/such/program'], timeoutMs: seconds(5) }, parts);
+    const sink = openSink({ kind: 'command', argv: ['/no/such/program'], directory: folder, timeoutMs: seconds(5) }, parts);
     expect(await sink.deliver(message(), never)).toMatchObject({
       kind: 'later',
       problem: { cause: expect.stringContaining('ENOENT') as string },

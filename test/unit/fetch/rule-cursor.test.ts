@@ -47,7 +47,7 @@ describe('RuleCursor', () => {
     await Promise.all([...changes, cursor.save(aside(7))]);
     expect(await retried).toBe(true);
     for (const known of [cursor.value, await stored()]) {
-      expect([...(known?.held.keys() ?? [])].toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+      expect([...(known?.held.keys() ?? [])].toSorted((one, other) => one - other)).toEqual([1, 2, 3, 4, 5, 6]);
       expect([...(known?.aside.keys() ?? [])]).toEqual([7]);
     }
   });

@@ -5,15 +5,15 @@
  * it, socat with TLS on both sides, which starts a process for each session. Memory is RSS; for socat also PSS, in which pages that its processes share count
  * once. What each takes before its first session is subtracted.
  *
- *     node --import tsx bench/mailboxes.ts [--sessions 2000] [--socat 200] [--stall 60] [--megabytes 150]
+ *     node --import tsx bench/mailboxes.ts [--client tls|plain] [--sessions 2000] [--socat 200] [--stall 60] [--megabytes 150]
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect as connectPlain } from 'node:net';
+import { type AddressInfo, connect as connectPlain, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createTestAuthority } from '../test/support/test-ca.ts';
@@ -30,12 +30,15 @@ const NOTICES = 500;
 const { values } = parseArgs({
   options: {
     sessions: { type: 'string', default: '2000' },
+    /** How readers connect: `tls`, or `plain` as most legacy applications on the same machine do. */
+    client: { type: 'string', default: 'tls' },
     socat: { type: 'string', default: '200' },
     stall: { type: 'string', default: '60' },
     megabytes: { type: 'string', default: '150' },
   },
 });
 const sessions = Number(values.sessions);
+const isPlain = values.client === 'plain';
 const socatSessions = Number(values.socat);
 const stall = Number(values.stall) * 1000;
 const messageSize = Number(values.megabytes) * MEGA;
@@ -60,12 +63,14 @@ const show = (octets: number, unit: number): string => (octets / unit).toFixed(1
 
 /** A reader, line by line. */
 class Reader {
-  readonly socket: TLSSocket;
+  readonly socket: Socket;
   #waiting = '';
   #wake: () => void = () => undefined;
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: authority.caPem });
+  constructor(port: number, isInClear = isPlain) {
+    this.socket = isInClear
+      ? connectPlain(port, '127.0.0.1')
+      : connect({ port, host: '127.0.0.1', servername: 'localhost', ca: authority.caPem });
     this.socket.on('error', (error) => this.socket.destroy(error));
     this.socket.on('close', () => this.#wake());
     this.socket.on('data', (chunk: Buffer) => {
@@ -96,11 +101,11 @@ class Reader {
 }
 
 /** `count` readers in IDLE. @param login - What brings a session to where it may say IDLE. */
-async function openReaders(count: number, port: number, login: string): Promise<Reader[]> {
+async function openReaders(count: number, port: number, login: string, isInClear = isPlain): Promise<Reader[]> {
   const readers: Reader[] = [];
   const open = async (): Promise<void> => {
     while (readers.length < count) {
-      const reader = new Reader(port);
+      const reader = new Reader(port, isInClear);
       readers.push(reader);
       await reader.until(/^\* OK/);
       await reader.command(login, /^a OK/);
@@ -132,7 +137,7 @@ async function startTokens(): Promise<{ url: string; stop(): void }> {
 
 function configuration(port: number, upstreamPort: number, tokenUrl: string): string {
   const config = {
-    listeners: { imap: [{ host: '127.0.0.1', port, tls: 'implicit', cert: certFile, key: keyFile }] },
+    listeners: { imap: [{ host: '127.0.0.1', port, ...(isPlain ? {} : { tls: 'implicit', cert: certFile, key: keyFile }) }] },
     state: { dir: join(folder, 'state') },
     providers: {
       bench: {
@@ -267,7 +272,7 @@ async function measureSocat(upstreamPort: number): Promise<void> {
   const sum = (source: 'status' | 'smaps_rollup', field: string): number =>
     family(pid).reduce((total, each) => total + memory(each, source, field), 0);
   const before = { rss: sum('status', 'VmRSS'), pss: sum('smaps_rollup', 'Pss') };
-  const readers = await openReaders(socatSessions, port, 'AUTHENTICATE XOAUTH2 bench');
+  const readers = await openReaders(socatSessions, port, 'AUTHENTICATE XOAUTH2 bench', false);
   await pause(2_000);
   const each = (after: number, start: number): string => show((after - start) / socatSessions, KILO);
   const rss = each(sum('status', 'VmRSS'), before.rss);

@@ -74,15 +74,23 @@ async function connectTcp(request: DialRequest): Promise<Socket> {
   const socket = new Socket();
   const guard = watch(socket, target, clock, deadline, signal);
   const resolve = guardedLookup(target, clock, request.lookup ?? systemLookup, guard.fail);
+  const onError = (error: Error): void => guard.fail(connectFailure(target, error));
   return guard.settle(() => {
-    socket.on('error', (error) => guard.fail(connectFailure(target, error)));
+    socket.on('error', onError);
     socket.connect({ host, port, lookup: resolve, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER });
     socket.once('connect', () => {
       socket.setNoDelay(true).setKeepAlive(true, KEEPALIVE_AFTER);
+      socket.on('error', unheard).off('error', onError);
       guard.succeed();
     });
   });
 }
+
+/**
+ * An error closes the connection, and that is what its user hears of; without a listener it would end the process. It is the same for all connections: what
+ * was needed to open one, signals and timers, is not kept with each for as long as it lasts.
+ */
+const unheard = (): void => undefined;
 
 /** The resolver with a deadline of its own. Its late answer is left alone: the socket is gone by then. */
 function guardedLookup(target: string, clock: Clock, lookup: LookupFunction, fail: (error: DialError) => void): LookupFunction {
@@ -127,14 +135,19 @@ export async function upgradeToTls(socket: Socket, upgrade: TlsUpgrade): Promise
       forgetSession(target, ca);
       guard.fail(tlsFailure(target, error));
     };
-    // The wrapped socket keeps an error handler of ours: an RST on it would end the process otherwise.
-    socket.on('error', (error) => secured.destroy(error));
+    handOnErrors(socket, secured);
     secured.on('error', fail);
     secured.once('secureConnect', () => {
       rememberSessions(secured, target, ca);
+      secured.on('error', unheard).off('error', fail);
       guard.succeed();
     });
   });
+}
+
+/** A function of its own, since closures of one function keep all that any of them needs. */
+function handOnErrors(socket: Socket, secured: tls.TLSSocket): void {
+  socket.on('error', (error) => secured.destroy(error));
 }
 
 /** RFC 9525 §2: the common name is no identity, though Node still falls back on it. */

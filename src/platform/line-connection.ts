@@ -14,6 +14,7 @@ import { type ProblemCode, ProblemError, problem } from '../core/problem.ts';
 import { type Dial, upgradeToTls } from './dial.ts';
 import { DialError } from './dial-error.ts';
 import { dialProblem } from './dial-problem.ts';
+import { SmallRecords } from './small-records.ts';
 
 /** Where to connect, and what the server is called in remedies. */
 export interface LineServer {
@@ -34,6 +35,7 @@ export class LineConnection {
   readonly #server: LineServer;
   readonly #clock: Clock;
   #socket: Socket;
+  #records: SmallRecords;
   #waiting = '';
   #ending: ProblemError | undefined;
   #linesLeft = MOST_LINES;
@@ -55,6 +57,7 @@ export class LineConnection {
     this.#server = server;
     this.#clock = clock;
     this.#socket = socket;
+    this.#records = new SmallRecords(socket);
     this.#signal = signal;
     this.#listen();
     signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -101,7 +104,7 @@ export class LineConnection {
 
   send(line: string): void {
     if (/[\u0000-\u001f\u007f]/.test(line)) throw new Error('control character in a command');
-    if (this.#ending === undefined) this.#socket.write(`${line}\r\n`);
+    if (this.#ending === undefined) this.#records.write(`${line}\r\n`);
   }
 
   /** Go on with TLS. @throws ProblemError */
@@ -109,10 +112,12 @@ export class LineConnection {
     const { endpoint, ca } = this.#server;
     // What came in clear after the answer would be taken for encrypted text (CVE-2011-0411).
     if (this.#waiting !== '') throw this.#fail('UPSTREAM_TLS_FAILED', 'clear text after the answer to STARTTLS');
+    this.#records.flush();
     const plain = this.#unlisten().pause();
     const { host: servername, port } = endpoint;
     const upgrade = { servername, port, ca, clock: this.#clock, deadline: CONNECT_DEADLINE, signal: this.#signal };
     this.#socket = await explained(this.#server, () => upgradeToTls(plain, upgrade));
+    this.#records = new SmallRecords(this.#socket);
     this.#listen();
   }
 
@@ -135,6 +140,8 @@ export class LineConnection {
     if (this.#ending !== undefined) throw this.#ending;
     this.#signal?.removeEventListener('abort', this.#onAbort);
     const socket = this.#socket;
+    // A server that answers before it has heard everything gets the rest first.
+    this.#records.flush();
     this.#unlisten();
     socket.pause().on('error', () => undefined); // A close follows, which whoever has the socket hears.
     const rest = Buffer.from(this.#waiting, 'latin1');

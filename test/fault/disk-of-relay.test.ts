@@ -113,7 +113,7 @@ function need(context: TestContext, what: 'root' | 'strace' | 'prlimit'): void {
   }
 }
 
-describe('a call that fails with EIO', () => {
+describe('D03 a call that fails with EIO', () => {
   const cases = [
     { name: 'write', calls: 'pwritev,pwritev2,pwrite64', fails: [100, LARGE] },
     { name: 'fsync of a file', calls: 'fdatasync', fails: [100, LARGE] },
@@ -167,7 +167,7 @@ it('no file can be opened (EMFILE): 4yz, and on with the next message once some 
   await expectNothingRevived();
 }, 60_000);
 
-it('a directory that cannot be written to: 4yz, and on with the next message once it can', async (context) => {
+it('D06 a directory that cannot be written to: 4yz, and on with the next message once it can', async (context) => {
   need(context, 'root');
   const isReadable = await run('setpriv', [`--reuid=${NOBODY}`, '--clear-groups', 'test', '-r', `${projectRoot}dist/main.js`]).catch(
     () => undefined,
@@ -186,7 +186,7 @@ describe('a full disk', () => {
   const mount = (...args: string[]): void => void execFileSync('mount', args);
   const room = (megabytes: number): void => mount('-o', `remount,size=${megabytes}m`, lab.spoolDirectory);
 
-  it('of 1 MB from the start: 452 before the content, and on with the next message once it is larger', async (context) => {
+  it('D05 R09 of 1 MB from the start: 452 before the content, and on with the next message once it is larger', async (context) => {
     need(context, 'root');
     rmSync(lab.spoolDirectory, { recursive: true, force: true });
     mkdirSync(lab.spoolDirectory, { recursive: true });

@@ -106,10 +106,9 @@ async function run(step: Step, fault: Fault, mode: 'direct' | 'auto'): Promise<O
     const midway = arrange(path, step, fault);
     const answer = await path.submit(midway);
     if (mode === 'auto') while ((await path.queued()).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    await Promise.all(path.proxy.connections.map((connection) => connection.left()));
-    const [struck] = path.proxy.connections.filter(({ struckAt }) => struckAt !== undefined);
-    const { struckAt, leftAt } = struck ?? {};
-    const took = struckAt === undefined || leftAt === undefined ? undefined : ((leftAt - struckAt) * FACTOR) / 1_000;
+    const gone = await Promise.all(path.proxy.connections.map((connection) => connection.gone('near')));
+    const ms = gone.find((each) => each !== undefined);
+    const took = ms === undefined ? undefined : (ms * FACTOR) / 1_000;
     const isFlagged = JSON.stringify(path.log.lines).includes('UPSTREAM_AMBIGUOUS');
     return { step, answer, messages: path.server.messages.length, isFlagged, left: (await path.queued()).length, took };
   } finally {

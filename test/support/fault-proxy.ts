@@ -103,9 +103,10 @@ interface Ending {
 
 export class ProxiedConnection {
   readonly passed = { up: 0, down: 0 };
-  /** When a fault struck it, and when the one who connected was rid of it, on the steady clock of the process. */
+  /** When a fault struck it, on the steady clock of the process. */
   struckAt: number | undefined;
-  leftAt: number | undefined;
+  /** When each end had said its last word, or was cut off: `near` is the one who connected, `far` the server. */
+  readonly goneAt: { near?: number; far?: number } = {};
   readonly #near: Socket;
   readonly #far: Socket;
   readonly #cut: Cut | undefined;
@@ -126,17 +127,23 @@ export class ProxiedConnection {
     this.#on = on;
     this.#pass('up', near, far);
     this.#pass('down', far, near);
-    const left = (): void => {
-      this.leftAt ??= performance.now();
-      for (const watcher of this.#watchers.splice(0)) watcher();
-    };
-    // A FIN of the one who connected: nobody of ours keeps a half of a connection.
-    near.once('end', left).once('close', left);
+    this.#watch('near', near);
+    this.#watch('far', far);
   }
 
-  /** Resolves once the one who connected has ended its side, or was cut off. */
-  async left(): Promise<void> {
-    if (this.leftAt === undefined) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+  /** Resolves with the milliseconds from the fault to the moment at which this end was gone; undefined where no fault has struck. */
+  async gone(end: 'near' | 'far'): Promise<number | undefined> {
+    while (this.goneAt[end] === undefined) await new Promise<void>((resolve) => this.#watchers.push(resolve));
+    return this.struckAt === undefined ? undefined : (this.goneAt[end] ?? 0) - this.struckAt;
+  }
+
+  #watch(end: 'near' | 'far', socket: Socket): void {
+    const note = (): void => {
+      this.goneAt[end] ??= performance.now();
+      for (const watcher of this.#watchers.splice(0)) watcher();
+    };
+    // A FIN is enough: nobody of ours keeps a half of a connection.
+    socket.once('end', note).once('close', note);
   }
 
   /** From now on. */

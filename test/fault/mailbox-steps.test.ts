@@ -83,7 +83,12 @@ async function run(way: Way, step: string, fault: Fault): Promise<Outcome> {
   proxy = await FaultProxy.open(server.port);
   proxy.dripMs = 1_000 / FACTOR;
   proxy.delayMs = 3_000 / FACTOR;
-  if (step === 'connect') proxy.plan = () => void queueMicrotask(hitOnce);
+  if (step === 'connect') {
+    proxy.plan = () => {
+      queueMicrotask(hitOnce);
+      return undefined;
+    };
+  }
   if (step === 'handshake') proxy.plan = () => ({ direction: 'up', after: way.clear + 50, manner: fault });
   const provider = testProvider({ [way.protocol]: { host: 'localhost', port: proxy.port, tls: way.tls }, ca: authority.caPem });
   const tokens = new MemoryTokenSource();

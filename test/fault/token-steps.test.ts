@@ -76,7 +76,12 @@ async function run(step: Step, fault: Fault): Promise<Outcome> {
   const proxy = await FaultProxy.open((server.address() as AddressInfo).port);
   proxy.dripMs = 1_000 / FACTOR;
   proxy.delayMs = 3_000 / FACTOR;
-  if (step === 'connect') proxy.plan = () => void queueMicrotask(() => proxy.strike(fault));
+  if (step === 'connect') {
+    proxy.plan = () => {
+      queueMicrotask(() => proxy.strike(fault));
+      return undefined;
+    };
+  }
   if (step === 'handshake') proxy.plan = () => ({ direction: 'up', after: 50, manner: fault });
   const endpoint = new HttpTokenEndpoint({ clock: new ScaledClock(FACTOR) });
   try {

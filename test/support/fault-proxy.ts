@@ -54,9 +54,10 @@ export class FaultProxy {
     this.port = port;
   }
 
-  static async open(targetPort: number): Promise<FaultProxy> {
+  /** @param host - Address to listen on, where that is not loopback. */
+  static async open(targetPort: number, host = '127.0.0.1'): Promise<FaultProxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(0, host, resolve));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no TCP address');
     const proxy = new FaultProxy(server, address.port);

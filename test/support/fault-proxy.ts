@@ -21,9 +21,11 @@ export type Direction = 'up' | 'down';
  * - `black-hole`: nothing passes any more, either way, and nobody is told.
  * - `drip`: what comes down comes one octet at a time, {@link FaultProxy.dripMs} apart.
  * - `delay`: all octets pass, {@link FaultProxy.delayMs} late, in order.
+ * - `stall`: nobody reads any more, so the kernel takes no more than its buffers hold; nothing is answered.
  */
-export type Fault = 'reset' | 'close' | 'half-open' | 'black-hole' | 'drip' | 'delay';
+export type Fault = 'reset' | 'close' | 'half-open' | 'black-hole' | 'drip' | 'delay' | 'stall';
 
+/** Those that any step can be met by. */
 export const FAULTS: readonly Fault[] = ['reset', 'close', 'half-open', 'black-hole', 'drip', 'delay'];
 
 /** Where a connection ends. */
@@ -157,6 +159,9 @@ export class ProxiedConnection {
     else if (fault === 'half-open') {
       this.#near.end();
       this.#far.destroy();
+    } else if (fault === 'stall') {
+      this.#near.pause();
+      this.#far.pause();
     }
   }
 
@@ -196,7 +201,7 @@ export class ProxiedConnection {
       // The last octets leave before the end does: otherwise a reset would take back more than it is meant to.
       to.write(part, () => {
         this.strike(manner);
-        from.resume();
+        if (manner !== 'stall') from.resume();
       });
       from.pause();
     });

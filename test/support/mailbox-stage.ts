@@ -63,6 +63,8 @@ export interface MailboxStageOptions {
   readonly protocol: 'imap' | 'pop3';
   readonly settings?: Partial<MailboxListenerSettings>;
   readonly peer?: string;
+  /** In place of {@link MAILBOX_CLIENTS}. */
+  readonly clients?: readonly Client[];
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
@@ -144,7 +146,7 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
       clock,
       log,
     }),
-    clients: new ClientDirectory(MAILBOX_CLIENTS),
+    clients: new ClientDirectory(options.clients ?? MAILBOX_CLIENTS),
     passwords: new PasswordCheck({ clock, random: systemRandom }),
     clock,
     random: systemRandom,

@@ -10,11 +10,14 @@ import { runFetchKill } from '../test/campaign/fetch-kill.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { ensurePackages } from '../test/support/real/packages.ts';
 import { runFetchKillOnServers } from '../test/support/real/fetch-places.ts';
+import { idleConnectionsObstacle, runIdleConnections } from '../test/campaign/idle-connections.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runRotations } from '../test/campaign/rotations.ts';
 import { runSigterm } from '../test/campaign/sigterm.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
+import { runStalledUpstream } from '../test/campaign/stalled-upstream.ts';
+import { runSteadyLoad } from '../test/campaign/steady-load.ts';
 import { runTokenRotation } from '../test/campaign/token-rotation.ts';
 
 const campaigns: Readonly<Record<string, Campaign>> = {
@@ -41,6 +44,12 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     count: 100_000,
     run: runQueueCampaign,
   },
+  'idle-connections': {
+    summary: 'connections that say nothing, beyond the cap: those beyond are told, those inside are served, all are cut at their limit',
+    count: 10_000,
+    obstacle: () => idleConnectionsObstacle(),
+    run: runIdleConnections,
+  },
   'mailbox-logins': {
     summary: 'logins of every dialect at the IMAP and POP3 fronts; nothing of them may reach the upstream',
     count: 100_000,
@@ -63,6 +72,16 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     count: 300,
     obstacle: powerCutObstacle,
     run: runPowerCutCampaign,
+  },
+  'stalled-upstream': {
+    summary: 'applications that submit 25 MB each while the provider has stopped reading; memory, and mail afterwards',
+    count: 200,
+    run: runStalledUpstream,
+  },
+  'steady-load': {
+    summary: 'ten messages a second for so many seconds; memory and descriptors stay where they are',
+    count: 3_600,
+    run: runSteadyLoad,
   },
   'token-rotation': {
     summary: 'kill -9 (--kills) and power cuts (--power-cuts, 50) around the rotation of a refresh token',

@@ -1,14 +1,14 @@
 /**
  * A connection to an IMAP or POP3 server, line by line: for a short trial, or up to the moment from which a session is only passed on.
  *
- * Everything is bounded: the length of a line, the lines of an answer, the octets that wait to be read, and the time for each line. What fails is a
- * ProblemError; the connection is gone then.
+ * Everything is bounded: the length of a line, the lines of an answer, the octets that wait to be read, and the time for each answer, however many lines
+ * it has. What fails is a ProblemError; the connection is gone then.
  *
  * @packageDocumentation
  */
 import type { Socket } from 'node:net';
 import type { Endpoint } from '../core/account.ts';
-import { seconds } from '../core/clock.ts';
+import { between, milliseconds, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import { type ProblemCode, ProblemError, problem } from '../core/problem.ts';
 import { type Dial, upgradeToTls } from './dial.ts';
@@ -24,7 +24,8 @@ export interface LineServer {
 }
 
 const CONNECT_DEADLINE = seconds(30);
-const LINE_DEADLINE = seconds(30);
+/** For the greeting, and for each answer as a whole: a server that says something now and then would else be listened to for ever. */
+const ANSWER_DEADLINE = seconds(30);
 /** RFC 4959 and RFC 5034 set no limit for challenges; 12,288 is that of SMTP (RFC 4954 §4). */
 const LONGEST_LINE = 12_288;
 const MOST_WAITING = 262_144;
@@ -39,6 +40,8 @@ export class LineConnection {
   #waiting = '';
   #ending: ProblemError | undefined;
   #linesLeft = MOST_LINES;
+  /** Since when something is waited for. */
+  #askedAt: MonotonicMs;
   #wake: () => void = () => {};
   readonly #signal: AbortSignal | undefined;
   readonly #onData = (octets: Buffer): void => {
@@ -56,6 +59,7 @@ export class LineConnection {
     this.target = `${server.endpoint.host}:${server.endpoint.port}`;
     this.#server = server;
     this.#clock = clock;
+    this.#askedAt = clock.monotonic();
     this.#socket = socket;
     this.#records = new SmallRecords(socket);
     this.#signal = signal;
@@ -92,8 +96,9 @@ export class LineConnection {
         if (this.#ending !== undefined) throw this.#ending;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
-          timer ??= this.#clock.startTimer(LINE_DEADLINE, () =>
-            this.#end('UPSTREAM_TIMEOUT', `no answer within ${LINE_DEADLINE / 1000} s`),
+          timer ??= this.#clock.startTimer(
+            milliseconds(Math.max(0, ANSWER_DEADLINE - between(this.#askedAt, this.#clock.monotonic()))),
+            () => this.#end('UPSTREAM_TIMEOUT', `no answer within ${ANSWER_DEADLINE / 1000} s`),
           );
         });
       }
@@ -104,6 +109,7 @@ export class LineConnection {
 
   send(line: string): void {
     if (/[\u0000-\u001f\u007f]/.test(line)) throw new Error('control character in a command');
+    this.#askedAt = this.#clock.monotonic();
     if (this.#ending === undefined) this.#records.write(`${line}\r\n`);
   }
 

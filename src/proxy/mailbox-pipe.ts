@@ -11,7 +11,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { between, type DurationMs, milliseconds, type MonotonicMs, seconds } from '../core/clock.ts';
+import { between, type DurationMs, milliseconds, minutes, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import type { OpenMailbox } from '../core/ports/mailbox.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
@@ -58,6 +58,12 @@ export interface PipeReport {
 
 /** An application that does not take our last words is left. */
 const LINGER = seconds(60);
+/** An upstream that takes nothing of what the application sends, as RFC 5321 §4.5.3.2.5 has it for a block of content. */
+const LONGEST_BLOCK = minutes(3);
+/** An application that has said its last word may have left; it is waited for so long after anybody's last octet. */
+const LAST_ANSWER = minutes(3);
+/** An upstream that does not take what is left for it when the session is over. */
+const CLOSE_DEADLINE = seconds(5);
 /** While the listener stops: how often to look whether a session is at rest, and for how long it must have been. */
 const QUIET = milliseconds(200);
 
@@ -94,6 +100,8 @@ export class MailboxPipe {
   #isRenewing = false;
   #continuedAt: MonotonicMs | undefined;
   #renewal: Timer | undefined;
+  /** Runs while the upstream takes nothing. */
+  #block: Timer | undefined;
   /** With the token that the session has. */
   #renewals = 0;
   readonly #over = new AbortController();
@@ -159,18 +167,31 @@ export class MailboxPipe {
     const upstream = this.#upstream;
     upstream.off('data', this.#onUpstreamData).off('drain', this.#onUpstreamDrain);
     upstream.off('end', this.#onUpstreamOver).off('close', this.#onUpstreamOver);
+    this.#block?.cancel();
     this.#mailbox.close();
   }
 
   readonly #onUpstreamData = (chunk: Buffer): void => this.#toApp(chunk);
-  readonly #onUpstreamDrain = (): void => void (this.#isMoving || this.#app.resume());
+  readonly #onUpstreamDrain = (): void => {
+    this.#block?.cancel();
+    if (!this.#isMoving) this.#app.resume();
+  };
   readonly #onUpstreamOver = (): void => this.#upstreamOver();
 
   #toUpstream(chunk: Buffer): void {
     this.#lastMove = this.#clock.monotonic();
     const passed = this.#conversation.fromApp(chunk);
     this.#octetsToUpstream += passed.length;
-    if (passed.length > 0 && this.#upstream.writable && !this.#upstream.write(passed)) this.#app.pause();
+    if (passed.length > 0 && this.#upstream.writable && !this.#upstream.write(passed)) this.#waitForUpstream();
+  }
+
+  /** While nobody reads the application, nobody would notice that it left either. */
+  #waitForUpstream(): void {
+    this.#app.pause();
+    this.#block?.cancel();
+    const what = `the mail provider has taken nothing of what the application sends for ${LONGEST_BLOCK / 1000} s`;
+    const end = (): void => this.#endWith(problem('UPSTREAM_TIMEOUT', what));
+    this.#block = this.#clock.startTimer(LONGEST_BLOCK, end, { isBackground: true });
   }
 
   #toApp(chunk: Buffer): void {
@@ -185,13 +206,15 @@ export class MailboxPipe {
   /** The application has said its last word, and may still listen. */
   #appEnded(): void {
     if (this.#upstream.writable) this.#upstream.end(this.#conversation.appEnded());
+    this.#timer?.cancel();
+    this.#watchIdleness();
   }
 
   #appGone(): void {
     this.#end ??= 'app';
     this.#stopWaiting();
     this.#upstream.resume(); // Else a close would not be noticed behind what nobody reads any more.
-    closeSoon(this.#upstream);
+    closeSoon(this.#upstream, this.#clock);
     this.#settleIfOver();
   }
 
@@ -325,6 +348,7 @@ export class MailboxPipe {
   #stopWaiting(): void {
     this.#timer?.cancel();
     this.#renewal?.cancel();
+    this.#block?.cancel();
     this.#over.abort();
   }
 
@@ -337,7 +361,7 @@ export class MailboxPipe {
     this.#app.resume(); // What still comes goes nowhere; unread, it would make the close a reset that overtakes our last words.
     this.#app.end();
     this.#upstream.resume();
-    closeSoon(this.#upstream);
+    closeSoon(this.#upstream, this.#clock);
     if (this.#app.destroyed) return;
     const timer = this.#clock.startTimer(LINGER, () => this.#app.destroy(), { isBackground: true });
     this.#app.once('close', () => timer.cancel());
@@ -359,7 +383,8 @@ export class MailboxPipe {
   /** One timer that looks when it fires is cheaper than one that is moved with each chunk. */
   #watchIdleness(): void {
     if (this.#end !== undefined || this.#isFinishing) return;
-    const rest = this.#idleTimeout - between(this.#lastMove, this.#clock.monotonic());
+    const limit = this.#app.readableEnded ? Math.min(LAST_ANSWER, this.#idleTimeout) : this.#idleTimeout;
+    const rest = limit - between(this.#lastMove, this.#clock.monotonic());
     if (rest <= 0) return this.#finishWith('idle');
     this.#timer = this.#clock.startTimer(milliseconds(rest), () => this.#watchIdleness(), { isBackground: true });
   }
@@ -383,8 +408,10 @@ function reasonOf(error: unknown): string {
 
 const isForeseen = (error: unknown): boolean => error instanceof ProblemError || error instanceof NotContinued;
 
-/** Close once what was said has been written. */
-function closeSoon(stream: Duplex): void {
-  if (stream.writableFinished) stream.destroy();
-  else stream.once('finish', () => stream.destroy()).end();
+/** Close once what was said has been written; a server that takes nothing any more does not keep the connection. */
+function closeSoon(stream: Duplex, clock: Clock): void {
+  if (stream.writableFinished) return void stream.destroy();
+  const timer = clock.startTimer(CLOSE_DEADLINE, () => stream.destroy(), { isBackground: true });
+  stream.once('close', () => timer.cancel());
+  stream.once('finish', () => stream.destroy()).end();
 }

@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import { seconds } from '../core/clock.ts';
+import { between, milliseconds, minutes, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 import type { OpenMailbox } from '../core/ports/mailbox.ts';
 import { type ProblemCode, ProblemError, problem } from '../core/problem.ts';
@@ -21,6 +21,10 @@ export interface Conclusion {
 const LONGEST = 65_536;
 /** For each line. */
 const PATIENCE = seconds(30);
+/** For all commands together, while the application waits. */
+const LONGEST_DIALOGUE = minutes(2);
+/** Octets of all answers together: what is to be told to the application is held until the end. */
+const MOST_OCTETS = 4 * 1024 * 1024;
 const LF = 0x0a;
 
 export class ServerDialogue {
@@ -31,10 +35,13 @@ export class ServerDialogue {
   #wake: () => void = () => {};
   #count = 0;
   #isDetached = false;
+  #octetsLeft = MOST_OCTETS;
+  readonly #begunAt: MonotonicMs;
 
   constructor(mailbox: OpenMailbox, clock: Clock) {
     this.#mailbox = mailbox;
     this.#clock = clock;
+    this.#begunAt = clock.monotonic();
     this.#waiting = mailbox.rest;
     const { socket } = mailbox;
     socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onEnd);
@@ -93,6 +100,16 @@ export class ServerDialogue {
     return this.#ending;
   }
 
+  #timeLeft(): number {
+    return LONGEST_DIALOGUE - between(this.#begunAt, this.#clock.monotonic());
+  }
+
+  #late(): ProblemError {
+    const isEndless = this.#timeLeft() <= 0;
+    const what = isEndless ? `its answers took more than ${LONGEST_DIALOGUE / 1000} s` : `no answer within ${PATIENCE / 1000} s`;
+    return this.#fail('UPSTREAM_TIMEOUT', what);
+  }
+
   async #readLine(): Promise<string> {
     let timer: Timer | undefined;
     try {
@@ -101,6 +118,9 @@ export class ServerDialogue {
         if (end !== -1) {
           const line = this.#waiting.toString('latin1', 0, end + 1);
           this.#waiting = this.#waiting.subarray(end + 1);
+          this.#octetsLeft -= line.length;
+          if (this.#octetsLeft < 0) throw this.#fail('UPSTREAM_PROTOCOL', 'its answers have no end');
+          if (this.#timeLeft() <= 0) throw this.#late();
           return line;
         }
         if (this.#waiting.length > LONGEST) throw this.#fail('UPSTREAM_PROTOCOL', 'it sends longer lines than the protocol allows');
@@ -108,8 +128,8 @@ export class ServerDialogue {
         this.#mailbox.socket.resume();
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
-          timer ??= this.#clock.startTimer(PATIENCE, () => {
-            this.#fail('UPSTREAM_TIMEOUT', `no answer within ${PATIENCE / 1000} s`);
+          timer ??= this.#clock.startTimer(milliseconds(Math.min(PATIENCE, Math.max(0, this.#timeLeft()))), () => {
+            this.#late();
             resolve();
           });
         });

@@ -9,7 +9,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../../src/core/ports/random.ts';
-import { type Cut, CuttingProxy, type Passed } from '../support/cutting-proxy.ts';
+import { type Cut, FaultProxy, type Passed } from '../support/fault-proxy.ts';
 import { seededRandom } from '../support/open-spool.ts';
 import { SmtpTalk } from '../support/smtp-talk.ts';
 import type { CampaignOptions, CampaignOutcome } from './campaign.ts';
@@ -23,10 +23,10 @@ const END = 700;
 /** `count` cuts, half of them at each side. */
 export async function runDirectCuts({ count, seed, print = () => undefined }: CampaignOptions): Promise<CampaignOutcome> {
   const lab = await RelayLab.open({ accounts: ACCOUNTS, mode: 'direct' });
-  const upstreamSide = await CuttingProxy.open(lab.sandbox.smtp.port);
+  const upstreamSide = await FaultProxy.open(lab.sandbox.smtp.port);
   try {
     const { port } = await lab.start({ smtpPort: upstreamSide.port });
-    const appSide = await CuttingProxy.open(port);
+    const appSide = await FaultProxy.open(port);
     try {
       const run = new CutRun(lab, appSide, seededRandom(seed));
       const lengths = await run.measure(upstreamSide);
@@ -50,11 +50,11 @@ export async function runDirectCuts({ count, seed, print = () => undefined }: Ca
 class CutRun {
   readonly ledger = new CutLedger();
   readonly #lab: RelayLab;
-  readonly #appSide: CuttingProxy;
+  readonly #appSide: FaultProxy;
   readonly #random: Random;
   #attempts = 0;
 
-  constructor(lab: RelayLab, appSide: CuttingProxy, random: Random) {
+  constructor(lab: RelayLab, appSide: FaultProxy, random: Random) {
     this.#lab = lab;
     this.#appSide = appSide;
     this.#random = random;
@@ -63,7 +63,7 @@ class CutRun {
   }
 
   /** How many octets a session with one message takes, on both sides. */
-  async measure(upstreamSide: CuttingProxy): Promise<{ readonly app: Passed; readonly upstream: Passed }> {
+  async measure(upstreamSide: FaultProxy): Promise<{ readonly app: Passed; readonly upstream: Passed }> {
     const talk = SmtpTalk.plain(this.#appSide.port);
     const isAccepted = await this.#submit(talk, this.#lab.accounts[0] ?? '');
     const [app] = this.#appSide.passed();
@@ -76,7 +76,7 @@ class CutRun {
   }
 
   /** Submit, for all accounts at once, until the proxy has cut so many connections. */
-  async cut(proxy: CuttingProxy, lengths: Passed, count: number, print: (line: string) => void): Promise<void> {
+  async cut(proxy: FaultProxy, lengths: Passed, count: number, print: (line: string) => void): Promise<void> {
     proxy.plan = () => this.#plan(lengths);
     const stride = Math.max(1, Math.floor(count / 5));
     let printed = 0;

@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +35,9 @@ export interface RelayStart {
   readonly smtpPort?: number;
   /** Run as this user, who then owns the state. */
   readonly user?: number;
+  /** A program and its arguments that becomes the relay: `prlimit --nofile=64`. */
+  readonly through?: readonly [string, ...string[]];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class RelayLab {
@@ -78,7 +81,11 @@ export class RelayLab {
     writeFileSync(file, JSON.stringify(this.#document(port, settings))); // JSON is YAML.
     const began = performance.now();
     if (settings.user !== undefined) execFileSync('chown', ['-R', String(settings.user), this.folder]);
-    const running = postern(['serve', '--config', file], settings.user === undefined ? {} : { user: settings.user });
+    const options = {
+      ...(settings.user === undefined ? {} : { user: settings.user }),
+      ...(settings.env === undefined ? {} : { env: settings.env }),
+    };
+    const running = postern(['serve', '--config', file], options, settings.through);
     this.#running = running;
     while (!(await isGreeted(port))) {
       if (running.child.exitCode !== null) throw new Error(`the relay ended: ${running.stdout}${running.stderr}`);
@@ -94,10 +101,34 @@ export class RelayLab {
     return pid;
   }
 
+  /** What the relay that runs is configured with. */
+  get configText(): string {
+    return readFileSync(join(this.folder, 'postern.yaml'), 'utf8');
+  }
+
+  /** Nobody reads any more what the relay that runs prints. */
+  closeOutput(): void {
+    this.#running?.child.stdout?.destroy();
+  }
+
+  /** Descriptors that the relay has open. */
+  openFiles(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Resident memory of the relay now, in octets. */
+  memory(): number {
+    return this.#status('VmRSS');
+  }
+
   /** Highest resident memory of the relay so far, in octets, as the kernel counts it. */
   peakMemory(): number {
+    return this.#status('VmHWM');
+  }
+
+  #status(field: 'VmHWM' | 'VmRSS'): number {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024;
   }
 
   /** Lines of the log of the present relay with this event. */
@@ -113,8 +144,15 @@ export class RelayLab {
     if (ended !== undefined && ended.code !== 0) throw new Error(`the relay ended with ${ended.code}: ${ended.stderr}`);
   }
 
+  /** End it without its knowing. */
+  async kill(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    await running?.end('SIGKILL');
+  }
+
   async close(): Promise<void> {
-    await this.#running?.end('SIGKILL');
+    await this.kill();
     this.#hole.close();
     await this.sandbox.close();
     rmSync(this.folder, { recursive: true, force: true });

@@ -206,7 +206,7 @@ export function spoolContract(name: string, make: MakeSpool): void {
     });
 
     describe('limit', () => {
-      it('is on entries, drafts among them', async () => {
+      it('R09 is on entries, drafts among them', async () => {
         const { spool } = await make({ octets: 10_000, entries: 2 });
         await accept(spool, newMessage('a'));
         const draft = await spool.openDraft({ account: 'billing' });
@@ -218,7 +218,7 @@ export function spoolContract(name: string, make: MakeSpool): void {
         await accept(spool, newMessage('c'));
       });
 
-      it('is on octets, as announced and as they come', async () => {
+      it('R09 is on octets, as announced and as they come', async () => {
         const { spool } = await make({ octets: 1000, entries: 10 });
         await accept(spool, newMessage('a'), contentOf('a', 600));
         await expect(spool.openDraft({ account: 'billing', expectedSize: 401 as Octets })).rejects.toEqual(withCode('SPOOL_FULL'));

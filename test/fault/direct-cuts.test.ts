@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { runDirectCuts } from '../campaign/direct-cuts.ts';
 
-it('200 connections cut at random octets: no 250 is false, nothing arrives twice in an attempt, or in part', async () => {
+it('N10 200 connections cut at random octets: no 250 is false, nothing arrives twice in an attempt, or in part', async () => {
   const { counts, broken } = await runDirectCuts({ count: 200, seed: 1 });
   expect(broken).toEqual([]);
   expect(counts).toMatchObject({ 'false 250': 0, 'received twice in one attempt': 0, 'received altered or in part': 0 });

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { runFairness } from '../campaign/fairness.ts';
 
-it('an account whose provider says nothing keeps no message of nine others waiting for good', async () => {
+it('N01 an account whose provider says nothing keeps no message of nine others waiting for good', async () => {
   // Time is judged in the long form only.
   const { broken, counts } = await runFairness({ count: 1, seed: 1, messages: 15, isJudged: false });
   expect(broken).toEqual([]);

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { runQueueCampaign } from '../campaign/queue-100k.ts';
 
-it('2,000 queued messages of 10 accounts drain at the pace given, and each arrives once', async () => {
+it('D15 2,000 queued messages of 10 accounts drain at the pace given, and each arrives once', async () => {
   // Time and memory are judged in the long form only.
   const { broken } = await runQueueCampaign({ count: 2_000, seed: 1, watchSeconds: 15, isJudged: false });
   expect(broken).toEqual([]);

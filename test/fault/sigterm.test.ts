@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { RelayLab } from '../campaign/relay-lab.ts';
 import { runSigterm } from '../campaign/sigterm.ts';
 
-it('10 × SIGTERM under load: ends with 0 in time, and what was answered with 250 arrives once', async () => {
+it('D12 10 × SIGTERM under load: ends with 0 in time, and what was answered with 250 arrives once', async () => {
   const { broken, counts } = await runSigterm({ count: 10, seed: 1 });
   expect(broken).toEqual([]);
   expect(counts['stops']).toBe(10);

@@ -3,13 +3,13 @@ import { expect, it } from 'vitest';
 import { runKillCampaign } from '../campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../campaign/spool-power-cut.ts';
 
-it('60 kills lose nothing, and what may come twice is flagged', async () => {
+it('D01 60 kills lose nothing, and what may come twice is flagged', async () => {
   const { counts, broken } = await runKillCampaign({ count: 60, seed: 4 });
   expect(broken).toEqual([]);
   expect(counts['points']).toBeGreaterThanOrEqual(12);
 }, 180_000);
 
-it('20 power cuts lose nothing; without syncs they do', async (context) => {
+it('D02 20 power cuts lose nothing; without syncs they do', async (context) => {
   const obstacle = await powerCutObstacle();
   if (obstacle !== undefined) context.skip(`power cuts not tried: ${obstacle}`);
   const { broken } = await runPowerCutCampaign({ count: 20, seed: 4 });

@@ -91,7 +91,7 @@ describe('each call of the spool on the disk, failing once', () => {
   }, 120_000);
 });
 
-describe('a disk that does not recover for a while', () => {
+describe('D05 D06 a disk that does not recover for a while', () => {
   const changing = new Set(['write', 'open', 'truncate', 'rename', 'unlink']);
 
   it.each<[string, (call: Call) => Verdict | undefined]>([
@@ -178,7 +178,7 @@ describe('the trap of the directory', () => {
     expect(disk.paths(`${DIR}/content`)).toEqual([]);
   });
 
-  it('a rejected record that is on the disk, whole, is void for the next start', async () => {
+  it('D03 a rejected record that is on the disk, whole, is void for the next start', async () => {
     const disk = new MemoryDisk();
     const files = new FaultFileSystem(disk);
     const log = new MemoryLog();

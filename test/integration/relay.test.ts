@@ -80,7 +80,7 @@ describe('a message', () => {
 });
 
 describe('five hundred applications at once, with an expired access token and a token endpoint that takes 500 ms', () => {
-  it('cause exactly one request for a token, and each gets its answer', async () => {
+  it('K01 cause exactly one request for a token, and each gets its answer', async () => {
     // The queue takes what does not get through at once, so that nobody waits for one of three connections.
     const { port, sandbox } = await relay({ mode: 'queue' });
     expect(await submit({ port, login: LOGIN })).toMatchObject({ code: 250 });

@@ -99,7 +99,7 @@ const account = (delivery: 'auto' | 'queue') =>
 const isReport = (content: string): boolean => content.includes('multipart/report');
 
 describe('the queue and a table of replies', () => {
-  it('agree: 2yz is never sent again, 4yz is tried again, 5yz is reported once', async () => {
+  it('U06 agree: 2yz is never sent again, 4yz is tried again, 5yz is reported once', async () => {
     const table = fc.record({
       mode: fc.constantFrom('auto' as const, 'queue' as const),
       fates: fc.array(fc.array(fate, { maxLength: 5 }), { minLength: 1, maxLength: 4 }),

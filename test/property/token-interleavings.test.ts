@@ -221,7 +221,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-it('holds for 100 accounts and 10,000 steps', async () => {
+it('K08 holds for 100 accounts and 10,000 steps', async () => {
   const random = seeded(20_261_123);
   const names = Array.from({ length: 100 }, (_, index) => `account-${index}`);
   const pick = (): string => names[Math.floor(random() * names.length)] ?? '';

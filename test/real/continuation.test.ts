@@ -5,7 +5,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CuttingProxy } from '../support/cutting-proxy.ts';
+import { FaultProxy } from '../support/fault-proxy.ts';
 import { eventually } from '../support/real/daemon.ts';
 import { type RealServers, startRealServers } from '../support/real/mail-servers.ts';
 import { sampleMessage } from '../support/real/messages.ts';
@@ -37,14 +37,14 @@ class Reader {
 
 describe.skipIf(notRun !== undefined)(`a session that outlives its connection to Dovecot${whyNotRun}`, () => {
   let servers: RealServers;
-  let proxy: CuttingProxy;
+  let proxy: FaultProxy;
   let relay: Relay;
   let reader: Reader;
   let imapPort: number;
 
   beforeAll(async () => {
     servers = await startRealServers();
-    proxy = await CuttingProxy.open(servers.imapPort);
+    proxy = await FaultProxy.open(servers.imapPort);
     relay = await startRelay(
       await configureRelay(servers, { name: 'continuation', upstreamPorts: { imap: proxy.port, pop3: servers.pop3Port } }),
     );

@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CuttingProxy } from '../support/cutting-proxy.ts';
+import { FaultProxy } from '../support/fault-proxy.ts';
 import { RunningProcess } from '../support/process.ts';
 import { eventually } from '../support/real/daemon.ts';
 import { appendMessages, countMessages } from '../support/real/mailbox.ts';
@@ -64,7 +64,7 @@ class Talk {
 
 describe.skipIf(notRun !== undefined)(`pop3: auto in front of a POP3 server that refuses, and Dovecot's IMAP${whyNotRun}`, () => {
   let servers: RealServers;
-  let hop: CuttingProxy;
+  let hop: FaultProxy;
   let refusing: ScriptedLineServer;
   let refused = 0;
   let configured: ConfiguredRelay;
@@ -72,7 +72,7 @@ describe.skipIf(notRun !== undefined)(`pop3: auto in front of a POP3 server that
 
   beforeAll(async () => {
     servers = await startRealServers();
-    hop = await CuttingProxy.open(servers.imapPort);
+    hop = await FaultProxy.open(servers.imapPort);
     const certificate = { certPem: readFileSync(servers.certFile, 'utf8'), keyPem: readFileSync(servers.keyFile, 'utf8') };
     refusing = await ScriptedLineServer.start(() => {
       refused += 1;

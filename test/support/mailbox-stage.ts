@@ -63,6 +63,8 @@ export interface MailboxStageOptions {
   readonly protocol: 'imap' | 'pop3';
   readonly settings?: Partial<MailboxListenerSettings>;
   readonly peer?: string;
+  /** In place of {@link MAILBOX_CLIENTS}. */
+  readonly clients?: readonly Client[];
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
@@ -70,6 +72,8 @@ export interface MailboxStageOptions {
   readonly imap?: ScriptedImap;
   /** In place of a server that answers line by line. */
   readonly serve?: (socket: Socket) => void;
+  /** Port of something between the listener and a server of its own. */
+  readonly upstreamPort?: number;
   /** That the server lists after the sign-in. */
   readonly capabilities?: readonly string[];
   /** What stands in the way of another session at this moment. */
@@ -144,7 +148,7 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
       clock,
       log,
     }),
-    clients: new ClientDirectory(MAILBOX_CLIENTS),
+    clients: new ClientDirectory(options.clients ?? MAILBOX_CLIENTS),
     passwords: new PasswordCheck({ clock, random: systemRandom }),
     clock,
     random: systemRandom,
@@ -192,7 +196,7 @@ function mailboxesAt(server: Server, options: MailboxStageOptions, imapServer: S
       const refusal = REFUSALS[account] ?? (await options.refusal?.());
       if (refusal !== undefined) throw new MailboxError(refusal);
       const isServed = account === SERVED.name;
-      const socket = connect(portOf(isServed ? imapServer : server), '127.0.0.1');
+      const socket = connect(options.upstreamPort ?? portOf(isServed ? imapServer : server), '127.0.0.1');
       await new Promise<void>((resolve) => void socket.once('connect', resolve));
       socket.on('error', () => undefined).pause();
       const usual = isServed

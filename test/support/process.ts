@@ -83,7 +83,12 @@ export class RunningProcess {
   }
 }
 
-/** `postern ARGS`, on the build that the tests made. */
-export function postern(args: readonly string[], options: ProcessOptions = {}): RunningProcess {
-  return new RunningProcess(process.execPath, [`${projectRoot}dist/main.js`, ...args], options);
+/**
+ * `postern ARGS`, on the build that the tests made.
+ *
+ * @param through - A program and its arguments that becomes it.
+ */
+export function postern(args: readonly string[], options: ProcessOptions = {}, through: readonly string[] = []): RunningProcess {
+  const [program = process.execPath, ...rest] = [...through, process.execPath, `${projectRoot}dist/main.js`, ...args];
+  return new RunningProcess(program, rest, options);
 }

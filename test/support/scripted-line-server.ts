@@ -28,16 +28,20 @@ export class ScriptedLineServer {
   readonly #context: tls.SecureContext;
   readonly #isImplicit: boolean;
 
-  private constructor(script: () => LineScript, { certPem, keyPem }: IssuedCertificate, isImplicit: boolean) {
+  private constructor(script: () => LineScript, { certPem, keyPem }: IssuedCertificate, isImplicit: boolean, tlsOptions: tls.TlsOptions) {
     this.#script = script;
-    this.#context = tls.createSecureContext({ cert: certPem, key: keyPem });
+    this.#context = tls.createSecureContext({ cert: certPem, key: keyPem, ...tlsOptions });
     this.#isImplicit = isImplicit;
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
   /** @param script - Asked for each session. */
-  static async start(script: () => LineScript, certificate: IssuedCertificate, { isImplicit = true } = {}): Promise<ScriptedLineServer> {
-    const server = new ScriptedLineServer(script, certificate, isImplicit);
+  static async start(
+    script: () => LineScript,
+    certificate: IssuedCertificate,
+    { isImplicit = true, tlsOptions = {} }: { readonly isImplicit?: boolean; readonly tlsOptions?: tls.TlsOptions } = {},
+  ): Promise<ScriptedLineServer> {
+    const server = new ScriptedLineServer(script, certificate, isImplicit, tlsOptions);
     await new Promise<void>((resolve) => void server.#server.listen(0, '127.0.0.1', resolve));
     return server;
   }

@@ -7,7 +7,7 @@ const isIn = (address: string, network: string): boolean => {
   return contains(other, one);
 };
 
-describe('one peer gets one verdict however its address is written', () => {
+describe('N11 one peer gets one verdict however its address is written', () => {
   test.each([
     ['127.0.0.1', '127.0.0.0/8', true],
     ['::ffff:127.0.0.1', '127.0.0.0/8', true],
@@ -31,7 +31,7 @@ describe('one peer gets one verdict however its address is written', () => {
   });
 });
 
-test.each(['127.1', '0x7f.0.0.1', '127.0.0.1.', '', 'localhost', '1.2.3.256', '::1::', ':1'])('%j is no address', (text) => {
+test.each(['127.1', '0x7f.0.0.1', '127.0.0.1.', '', 'localhost', '1.2.3.256', '::1::', ':1'])('N11 %j is no address', (text) => {
   expect(parseIpAddress(text)).toBeUndefined();
 });
 

@@ -62,7 +62,7 @@ describe('an attempt is judged', () => {
     expect(isAmbiguous).toBe(stage === 'final-reply');
   });
 
-  it('recipient by recipient; what is said after somebody has got it is not about the account', () => {
+  it('U06 recipient by recipient; what is said after somebody has got it is not about the account', () => {
     const { recipients, account } = judged([
       staged('final-reply', '250 2.0.0 OK'),
       staged('rcpt', '550 5.7.64 Relay Access Denied'),

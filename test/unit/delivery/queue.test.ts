@@ -72,7 +72,7 @@ describe('order', () => {
 });
 
 describe('a message that is deferred', () => {
-  it('is tried again soon, then less often, then every hour, until it is given up', async () => {
+  it('D14 is tried again soon, then less often, then every hour, until it is given up', async () => {
     const lab = await openQueue();
     lab.upstream.script = refusesAt('rcpt', '450 4.2.1 Mailbox busy');
     const times: number[] = [];
@@ -96,7 +96,7 @@ describe('a message that is deferred', () => {
     expect(lab.log.of('message-given-up')).toHaveLength(1);
   });
 
-  it('is reported as delayed once, and as failed once', async () => {
+  it('D14 is reported as delayed once, and as failed once', async () => {
     const lab = await openQueue();
     const defer = refusesAt('rcpt', '450 4.2.1 Mailbox busy');
     lab.upstream.script = (call) => (call.envelope.reversePath === '' ? takesAll(call) : defer(call));
@@ -264,7 +264,7 @@ describe('what cannot be delivered', () => {
     expect(lab.recipients).toEqual([]);
   });
 
-  it('makes no report about a report: that is kept', async () => {
+  it('D14 makes no report about a report: that is kept', async () => {
     const lab = await openQueue();
     lab.upstream.script = refusesAt('mail', '550 5.7.60 No');
     await lab.submitted();
@@ -305,7 +305,7 @@ describe('a clock that jumps', () => {
     ['forwards by ten years', days(3650)],
     ['backwards by two hours', hours(-2)],
     ['backwards by ten years', days(-3650)],
-  ])('%s neither stalls nor storms, and nothing is returned early', async (_what, jump) => {
+  ])('N07 %s neither stalls nor storms, and nothing is returned early', async (_what, jump) => {
     const lab = await openQueue();
     const defer = refusesAt('rcpt', '450 4.2.1 Mailbox busy');
     lab.upstream.script = defer;

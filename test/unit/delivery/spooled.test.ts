@@ -101,7 +101,7 @@ describe('auto, with an upstream that answers', () => {
     expect(lab.recipients).toEqual(['a@x.test']);
   });
 
-  it('flags what was lost after the dot, says that it may be delivered twice, and tries again', async () => {
+  it('U08 flags what was lost after the dot, says that it may be delivered twice, and tries again', async () => {
     const lab = await Lab.open();
     lab.upstream.next(failsAt('final-reply', 'UPSTREAM_LOST', true));
     expect(await lab.submitted()).toMatch(QUEUED);
@@ -334,7 +334,7 @@ describe('an application', () => {
     expect(lab.recipients).toEqual(['a@x.test']);
   });
 
-  it('is told 452 where the queue is full, before and while the content comes', async () => {
+  it('R09 is told 452 where the queue is full, before and while the content comes', async () => {
     const clock = new FakeClock(START);
     const lab = await Lab.open({ clock, spool: new MemorySpool(clock, { octets: 100, entries: 9 }) });
     expect(await lab.submitted({ parameters: { size: 200 as never } })).toMatch(/^452 4\.3\.1/);

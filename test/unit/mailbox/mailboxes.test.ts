@@ -120,7 +120,7 @@ describe('IMAP', () => {
     expect(await readLine(mailbox)).toBe('* OK [ALERT] Maintenance tonight\r\n');
   });
 
-  it('secures the connection with STARTTLS and believes nothing that was said before', async () => {
+  it('T12 secures the connection with STARTTLS and believes nothing that was said before', async () => {
     const script = () => imapScript({ greeting: '* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN STARTTLS] ready', STARTTLS: 'STARTTLS:T OK begin' });
     const { server, open } = await lab('imap', [script], { isImplicit: false });
     await open();
@@ -128,7 +128,7 @@ describe('IMAP', () => {
     expect(server.lines[1]).toBe('p2 CAPABILITY');
   });
 
-  it('sends nothing where STARTTLS is refused', async () => {
+  it('T11 sends nothing where STARTTLS is refused', async () => {
     const { server, refusal } = await lab('imap', [() => imapScript({ STARTTLS: 'T NO not today' })], { isImplicit: false });
     expect((await refusal()).problem).toMatchObject({ code: 'UPSTREAM_TLS_FAILED', cause: expect.stringContaining('not today') });
     expect(server.lines).toEqual(['p1 STARTTLS']);

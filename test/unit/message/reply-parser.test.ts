@@ -68,7 +68,7 @@ describe('what is no reply', () => {
     'HTTP/1.1 400 Bad Request\r\n',
     '\u0000\r\n',
     '١٢٣ x\r\n',
-  ])('%j is refused', (line) => {
+  ])('U12 %j is refused', (line) => {
     expect(() => parse(line)).toThrow(ReplyViolation);
   });
 
@@ -76,7 +76,7 @@ describe('what is no reply', () => {
     expect(() => parse('550-no\r\n250 yes\r\n')).toThrow(/different codes/);
   });
 
-  it('is a line that never ends', () => {
+  it('U10 is a line that never ends', () => {
     const parser = new ReplyParser();
     let taken = 0;
     expect(() => {
@@ -88,11 +88,11 @@ describe('what is no reply', () => {
     expect(taken).toBeLessThan(10_000);
   });
 
-  it('is a line of a megabyte, in one piece', () => {
+  it('U10 is a line of a megabyte, in one piece', () => {
     expect(() => parse(`250 ${'a'.repeat(1_000_000)}\r\n`)).toThrow(ReplyViolation);
   });
 
-  it('is a reply of more than 100 lines, or 64 KB', () => {
+  it('U10 is a reply of more than 100 lines, or 64 KB', () => {
     expect(parse(`${'250-a\r\n'.repeat(99)}250 a\r\n`)).toHaveLength(1);
     expect(() => parse('250-a\r\n'.repeat(101))).toThrow(/without end/);
     expect(() => parse(`250-${'a'.repeat(8_000)}\r\n`.repeat(9))).toThrow(/without end/);

@@ -93,14 +93,14 @@ describe('dialling', () => {
     expect(await failure(dial(request({ port: await freePort() })))).toMatchObject({ failure: 'refused' });
   });
 
-  it.each(['ENOTFOUND', 'EAI_AGAIN', 'ESERVFAIL'])('tells a name that is not resolved: %s', async (code) => {
+  it.each(['ENOTFOUND', 'EAI_AGAIN', 'ESERVFAIL'])('N02 tells a name that is not resolved: %s', async (code) => {
     const error = Object.assign(new Error('no'), { code });
     const failed = await failure(dial(request({ host: 'mail.test', lookup: (_host, _options, callback) => callback(error, []) })));
     expect(failed.failure).toBe('dns');
     expect(failed.message).toContain(`mail.test:1: host name not resolved (${code})`);
   });
 
-  it('gives a resolver ten seconds', async () => {
+  it('N02 gives a resolver ten seconds', async () => {
     const clock = new FakeClock();
     const failed = failure(dial(request({ host: 'mail.test', clock, lookup: () => {} })));
     await clock.advance(seconds(10));
@@ -157,19 +157,19 @@ describe('TLS', () => {
     ['for a host named in the common name alone', { commonNameOnly: true }, 'wrong-host'],
     ['with a short key', { keyBits: 1024 }, 'weak'],
   ];
-  it.each(bad)('refuses a certificate that is %s', async (_what, changes, certificate) => {
+  it.each(bad)('T08 refuses a certificate that is %s', async (_what, changes, certificate) => {
     const issued = authority.issue({ hosts: ['localhost'], ...changes });
     const port = await tlsServer({ cert: issued.certPem, key: issued.keyPem, ciphers: 'DEFAULT@SECLEVEL=0' });
     expect(await failure(dial(request({ port, tls: 'implicit' })))).toMatchObject({ failure: 'certificate', certificate });
   });
 
-  it('refuses a certificate of another CA with the same name', async () => {
+  it('T08 refuses a certificate of another CA with the same name', async () => {
     const issued = createTestAuthority().issue({ hosts: ['localhost'] });
     const port = await tlsServer({ cert: issued.certPem, key: issued.keyPem });
     expect(await failure(dial(request({ port, tls: 'implicit' })))).toMatchObject({ failure: 'certificate' });
   });
 
-  it.each(['TLSv1', 'TLSv1.1'] as const)('refuses %s', async (version) => {
+  it.each(['TLSv1', 'TLSv1.1'] as const)('T09 refuses %s', async (version) => {
     const port = await tlsServer({
       cert: good.certPem,
       key: good.keyPem,
@@ -180,7 +180,7 @@ describe('TLS', () => {
     expect(await failure(dial(request({ port, tls: 'implicit' })))).toMatchObject({ failure: 'tls' });
   });
 
-  it('refuses suites without encryption or server', async () => {
+  it('T09 refuses suites without encryption or server', async () => {
     const port = await tlsServer({ cert: good.certPem, key: good.keyPem, maxVersion: 'TLSv1.2', ciphers: 'NULL:aNULL@SECLEVEL=0' });
     expect((await failure(dial(request({ port, tls: 'implicit' })))).failure).toMatch(/^(?:tls|closed)$/);
   });

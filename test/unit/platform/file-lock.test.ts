@@ -108,7 +108,7 @@ describe('a lock', () => {
     expect(outcomes.filter(({ kind }) => kind === 'locked')).toHaveLength(1);
   });
 
-  it('of a living process is respected; of a killed one it is not', async () => {
+  it('D11 of a living process is respected; of a killed one it is not', async () => {
     const path = join(directory, 'killed');
     const kill = await holdElsewhere(path);
     expect(await lockFile(path)).toMatchObject({ kind: 'held' });

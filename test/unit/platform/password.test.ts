@@ -10,7 +10,7 @@ function cheapHash(password: string): string {
   return `$scrypt$ln=10,r=8,p=1$${unpadded(salt)}$${unpadded(scryptSync(password, salt, 32, { N: 1024, r: 8, p: 1 }))}`;
 }
 
-test('a hash verifies its password and no other, and two hashes of one password differ', async () => {
+test('A10 a hash verifies its password and no other, and two hashes of one password differ', async () => {
   const hash = await hashPassword(' pä ss ');
   expect(hash).toMatch(/^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
   expect(await verifyPassword(' pä ss ', hash)).toBe(true);

@@ -22,7 +22,7 @@ test.each([
   ['10.2.0.1', 'site'],
   ['2001:db8::5%eth0', 'floor'],
   ['192.0.2.1', undefined],
-])('the narrowest network wins: %s is %s', (address, expected) => {
+])('N11 the narrowest network wins: %s is %s', (address, expected) => {
   expect(nameFor(address)).toBe(expected);
 });
 

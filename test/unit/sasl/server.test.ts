@@ -95,7 +95,7 @@ describe('LOGIN', () => {
   });
 });
 
-test('a user name and password of any characters come through unaltered, by either mechanism', () => {
+test('A10 a user name and password of any characters come through unaltered, by either mechanism', () => {
   const name = fc
     .string({ unit: 'grapheme', minLength: 1 })
     .filter((text) => !/[\u0000-\u001f\u007f-\u009f]/.test(text) && text.isWellFormed());
@@ -119,7 +119,7 @@ test('no octets a client can send make a decoder throw', () => {
   );
 });
 
-test('Latin-1 from an old device is read as such, and a password that differs in normalisation differs', () => {
+test('A10 Latin-1 from an old device is read as such, and a password that differs in normalisation differs', () => {
   const latin = Buffer.from('\0erp\0p\u00e4ss', 'latin1').toString('base64');
   expect(startSaslExchange('PLAIN', latin)).toMatchObject({ password: 'päss' });
   expect(startSaslExchange('PLAIN', base64('\0erp\0pa\u0308ss'))).toMatchObject({ password: 'pa\u0308ss' });

@@ -73,7 +73,7 @@ async function reopen(disk: MemoryDisk, log = new MemoryLog()): Promise<SegmentS
 }
 
 describe('a damaged spool', () => {
-  it('cut at each offset delivers nothing in part, and works', async () => {
+  it('D08 cut at each offset delivers nothing in part, and works', async () => {
     const path = onlySegment(base);
     const whole = base.read(path);
     expect(whole.length).toBeGreaterThan(3000);
@@ -95,7 +95,7 @@ describe('a damaged spool', () => {
     expect(most).toBeGreaterThanOrEqual(5);
   });
 
-  it('with one bit flipped, 1,000 times, says so or is none the worse', async () => {
+  it('D09 with one bit flipped, 1,000 times, says so or is none the worse', async () => {
     const random = seededRandom(9);
     const paths = [onlySegment(base), ...base.paths(`${DIR}/content`)];
     const sizes = paths.map((path) => base.read(path).length);

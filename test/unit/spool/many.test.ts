@@ -17,7 +17,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true });
 });
 
-it('5,000 entries come back whole and in order, and drain fairly to nothing', async () => {
+it('D15 5,000 entries come back whole and in order, and drain fairly to nothing', async () => {
   const clock = new FakeClock(START);
   const settings = { dir: join(dir, 'spool'), clock, segmentSize: 1024 * 1024 };
   const first = await openSpool(systemFiles, settings);

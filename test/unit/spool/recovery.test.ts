@@ -132,7 +132,7 @@ describe('after a restart', () => {
     expect(await read(again, id('kept'))).toEqual(contentOf('kept', 5000));
   });
 
-  it('a lock that is held keeps a second one out; a newer format too, and nothing is touched', async () => {
+  it('D11 a lock that is held keeps a second one out; a newer format too, and nothing is touched', async () => {
     const disk = new MemoryDisk();
     const spool = await openSpool(disk);
     await accept(spool, newMessage('a'));
@@ -199,7 +199,7 @@ describe('segments', () => {
 });
 
 describe('a disk that is full', () => {
-  it('is met before the content comes, leaves room for outcomes, and is used again when it has room', async () => {
+  it('R09 is met before the content comes, leaves room for outcomes, and is used again when it has room', async () => {
     const disk = new MemoryDisk();
     disk.capacity = 400_000;
     const spool = await openSpool(disk, { segmentSize: 64 * 1024, inlineLimit: 8000 });
@@ -239,7 +239,7 @@ describe('a disk that is full', () => {
     expect(await names(await openSpool(disk.afterKill(), { random: seededRandom(2) }))).toEqual([id('small')]);
   });
 
-  it('keeps free what others need', async () => {
+  it('R09 keeps free what others need', async () => {
     const disk = new MemoryDisk();
     disk.capacity = 1_000_000;
     await expect(openSpool(disk, { minFree: 2_000_000 }).then((spool) => accept(spool, newMessage('a')))).rejects.toMatchObject({

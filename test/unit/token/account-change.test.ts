@@ -7,7 +7,7 @@ import { ManagerStage, withAuth } from './manager-stage.ts';
 const newSeed = withAuth({ refreshToken: 'new-seed' });
 
 describe('a changed seed', () => {
-  it('heals an account that needs a new sign-in, at once and by itself', async () => {
+  it('K03 heals an account that needs a new sign-in, at once and by itself', async () => {
     const stage = new ManagerStage();
     stage.manager.start();
     stage.endpoint.next(refusedWith('invalid_grant', 50173));

@@ -153,7 +153,7 @@ describe('answers', () => {
     });
   });
 
-  it('429 with Retry-After', async () => {
+  it('K02 429 with Retry-After', async () => {
     const { port } = await serve(json(429, {}, { 'retry-after': '17' }));
     expect(await ask(url(port))).toEqual({ kind: 'busy', cause: `127.0.0.1:${port} answered HTTP 429`, retryAfter: seconds(17) });
   });
@@ -165,7 +165,7 @@ describe('answers', () => {
     expect(elsewhere.seen).toHaveLength(0);
   });
 
-  it('a body of 200 MB is cut off at 1 MB', async () => {
+  it('K05 a body of 200 MB is cut off at 1 MB', async () => {
     let written = 0;
     const chunk = Buffer.alloc(64 * 1024, 'x');
     const { port } = await serve((response) => {
@@ -190,7 +190,7 @@ describe('answers', () => {
     expect(await ask(url(port))).toMatchObject({ kind: 'nonsense' });
   });
 
-  it('a body that drips ends at 30 s', async () => {
+  it('K05 a body that drips ends at 30 s', async () => {
     let isClosed: Promise<unknown> = Promise.resolve();
     let begin: () => void = () => {};
     const begun = new Promise<void>((resolve) => {
@@ -226,7 +226,7 @@ describe('answers', () => {
     ['cuts the body', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"access_token":'), 'unreachable'],
     ['does not speak HTTP', (socket) => socket.end('220 mail.lab.test ESMTP\r\n'), 'nonsense'],
     ['sends endless header fields', (socket) => socket.end(`HTTP/1.1 200 OK\r\n${'X-A: b\r\n'.repeat(10_000)}\r\n`), 'nonsense'],
-  ])('a server that %s', async (_what, act, kind) => {
+  ])('K02 a server that %s', async (_what, act, kind) => {
     const server = createTcpServer((socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () => act(socket));
@@ -265,7 +265,7 @@ describe('hosts', () => {
     'https://user:password@login.lab.test/token',
     'login.lab.test/token',
     '',
-  ])('nothing is sent to %s', async (tokenUrl) => {
+  ])('T18 nothing is sent to %s', async (tokenUrl) => {
     const dialled: string[] = [];
     endpoint = new HttpTokenEndpoint({
       clock,
@@ -285,7 +285,7 @@ describe('hosts', () => {
     expect((await ask(`http://127.0.0.1:${port}/token`)).kind).toBe('granted');
   });
 
-  it('TLS is verified: no secret reaches a server that cannot prove its name', async () => {
+  it('T18 TLS is verified: no secret reaches a server that cannot prove its name', async () => {
     const authority = createTestAuthority();
     let received = '';
     const start = async (hosts: readonly string[], faults: { expired?: boolean; selfSigned?: boolean } = {}): Promise<number> => {

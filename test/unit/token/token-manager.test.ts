@@ -14,7 +14,7 @@ describe('an access token', () => {
     expect(stage.requests).toBe(1);
   });
 
-  it('is asked for once by 500 who need it at the same time', async () => {
+  it('K01 is asked for once by 500 who need it at the same time', async () => {
     const stage = new ManagerStage();
     await stage.token();
     await stage.expire();
@@ -91,7 +91,7 @@ describe('an access token', () => {
     expect(stage.requests).toBe(0);
   });
 
-  it('costs one request when the wall clock jumps forward, and none when it jumps back', async () => {
+  it('N07 costs one request when the wall clock jumps forward, and none when it jumps back', async () => {
     const stage = new ManagerStage();
     await stage.token();
     stage.clock.jump(hours(2));
@@ -126,7 +126,7 @@ describe('trouble', () => {
     expect(stage.requests).toBe(2);
   });
 
-  it('honours Retry-After', async () => {
+  it('K02 honours Retry-After', async () => {
     const stage = new ManagerStage();
     stage.manager.start();
     stage.endpoint.next(busy(seconds(300)));
@@ -137,7 +137,7 @@ describe('trouble', () => {
     expect(stage.state).toBe('active');
   });
 
-  it('of passing kinds never marks the account bad', async () => {
+  it('K02 of passing kinds never marks the account bad', async () => {
     const stage = new ManagerStage();
     const nonsense = { kind: 'nonsense', cause: 'HTML' } as const;
     for (const failure of [unreachable, busy(), nonsense, refusedWith('temporarily_unavailable'), refusedWith('invalid_grant', 90033)]) {
@@ -149,7 +149,7 @@ describe('trouble', () => {
     expect((await stage.token()).value).toBe('access-6');
   });
 
-  it('of 12 hours without a network ends within one step', async () => {
+  it('K12 of 12 hours without a network ends within one step', async () => {
     const stage = new ManagerStage();
     stage.manager.start();
     await stage.clock.advance(minutes(1));
@@ -166,7 +166,7 @@ describe('trouble', () => {
     expect(stage.log.of('token-recovered')).toHaveLength(1);
   });
 
-  it('a grant that is dead is tried at most once a minute, less and less', async () => {
+  it('K03 K13 a grant that is dead is tried at most once a minute, less and less', async () => {
     const stage = new ManagerStage();
     stage.endpoint.always(refusedWith('invalid_grant', 50173));
     expect((await stage.problem()).code).toBe('TOKEN_REAUTH_REQUIRED');
@@ -208,7 +208,7 @@ describe('trouble', () => {
     expect(stage.requests).toBe(2);
   });
 
-  it('a wrong setting is tried once an hour', async () => {
+  it('K13 a wrong setting is tried once an hour', async () => {
     const stage = new ManagerStage();
     stage.manager.start();
     stage.endpoint.always(refusedWith('invalid_client', 7000215));
@@ -276,7 +276,7 @@ describe('a token that an upstream refused', () => {
     expect(stage.requests).toBe(2);
   });
 
-  it('again and again leads to no storm of requests', async () => {
+  it('K13 again and again leads to no storm of requests', async () => {
     const stage = new ManagerStage();
     let token = await stage.token();
     for (let index = 0; index < 5; index += 1) token = await stage.manager.replaceRefused('billing', token);

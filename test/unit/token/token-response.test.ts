@@ -53,7 +53,7 @@ describe('tokens', () => {
     expect(read({ ...rest, expires_on: NOW / 1000 - 1 })).toMatchObject({ kind: 'nonsense' });
   });
 
-  it.each([0, -1, '0', '-3600', -1e12])('expires_in %j: the token is dead on arrival', (value) => {
+  it.each([0, -1, '0', '-3600', -1e12])('K02 expires_in %j: the token is dead on arrival', (value) => {
     expect(read({ ...good, expires_in: value, refresh_token: 'rotated' })).toMatchObject({ kind: 'nonsense', refreshToken: 'rotated' });
   });
 
@@ -71,7 +71,7 @@ describe('tokens', () => {
     ['ending in LF', 'abc\n'],
     ['of 20 KB', 'a'.repeat(20 * 1024)],
     ['of 16 KB and one', 'a'.repeat(16 * 1024 + 1)],
-  ])('access_token %s is refused, and the refresh token that came with it kept', (_what, value) => {
+  ])('K07 access_token %s is refused, and the refresh token that came with it kept', (_what, value) => {
     const answer = read({ ...good, access_token: value, refresh_token: 'rotated' });
     expect(answer).toMatchObject({ kind: 'nonsense', refreshToken: 'rotated' });
     expect(JSON.stringify(answer)).not.toMatch(/abc|aaaa/);
@@ -113,7 +113,7 @@ describe('other answers', () => {
     ['429', '', 429, 'busy'],
     ['408', '', 408, 'busy'],
     ['a loop with 429', '{"error":"invalid_grant","error_codes":[50196]}', 429, 'refused'],
-  ])('%s', (_what, body, status, kind) => {
+  ])('K02 %s', (_what, body, status, kind) => {
     const answer = read(body, { status, retryAfter: '120' });
     expect(answer.kind).toBe(kind);
     expect(answer).toHaveProperty('retryAfter', seconds(120));

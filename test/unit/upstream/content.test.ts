@@ -54,14 +54,14 @@ describe('the final reply', () => {
     ['552 5.3.4 Message size exceeds fixed maximum message size', 552, '5.3.4'],
     ['452 4.5.3 Too many recipients', 452, '4.5.3'],
     ['451 4.7.500 Server busy', 451, '4.7.500'],
-  ])('%s is passed on as it is, and the session goes on', async (content, code, enhancedCode) => {
+  ])('U06 %s is passed on as it is, and the session goes on', async (content, code, enhancedCode) => {
     const lab = await startLab({ script: { content } });
     expect(await relay(await lab.open())).toMatchObject({ code, enhancedCode });
     expect(await relay(await lab.open())).toMatchObject({ code, enhancedCode });
     expect(lab.server.sessions).toHaveLength(1);
   });
 
-  it('is waited for, nearly ten minutes', async () => {
+  it('U09 is waited for, nearly ten minutes', async () => {
     const clock = new FakeClock();
     let answer: (reply: string) => void = () => {};
     const content = (): Promise<string> => new Promise((resolve) => (answer = resolve));
@@ -87,7 +87,7 @@ describe('the final reply', () => {
     });
   });
 
-  it.each(['close', 'reset', '250OK', '999 what'] as const)('that is %s leaves the message in doubt', async (content) => {
+  it.each(['close', 'reset', '250OK', '999 what'] as const)('U08 that is %s leaves the message in doubt', async (content) => {
     const { lab, transaction } = await ready({ script: { content } });
     const error = await failureOf(transaction.submitContent(contentOf('x\r\n')));
     expect(error).toMatchObject({
@@ -245,7 +245,7 @@ describe('an upstream that speaks or goes in the middle of the content', () => {
 });
 
 describe('an upstream that takes nothing', () => {
-  it('holds the source back: no more than the buffers of the connection is read', async () => {
+  it('R05 holds the source back: no more than the buffers of the connection is read', async () => {
     const { transaction, lab, session } = await ready({ isStalling: true, isImplicit: true });
     const chunk = Buffer.from('0123456789abcdef'.repeat(1023).concat('0123456789abcd\r\n'));
     let pulled = 0;

@@ -59,7 +59,7 @@ describe('a message', () => {
 });
 
 describe('connections', () => {
-  it('are never more than the account may have, however many messages come at once', async () => {
+  it('U04 are never more than the account may have, however many messages come at once', async () => {
     const lab = await startLab({ connections: 3 });
     const replies = await Promise.all(Array.from({ length: 50 }, async () => relay(await lab.open())));
     expect(replies.filter(({ code }) => code === 250)).toHaveLength(50);
@@ -113,7 +113,7 @@ describe('connections', () => {
     expect(order).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('become one fewer for a while after the provider has counted too many', async () => {
+  it('U04 become one fewer for a while after the provider has counted too many', async () => {
     const clock = new FakeClock();
     const lab = await startLab({ connections: 3, clock });
     const held = await lab.open();

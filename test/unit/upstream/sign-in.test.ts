@@ -13,7 +13,7 @@ function tokensSeen(lines: readonly string[]): string[] {
 }
 
 describe('a refused token', () => {
-  it('is replaced once, and the second one tried on the same connection', async () => {
+  it('U02 is replaced once, and the second one tried on the same connection', async () => {
     const lab = await startLab({ script: { authString: (_line, count) => (count === 1 ? REFUSED : '235 2.7.0 OK') } });
     expect(await relay(await lab.open())).toMatchObject({ code: 250 });
     expect(lab.tokens.refused).toEqual(['first-access-token']);
@@ -21,7 +21,7 @@ describe('a refused token', () => {
     expect(tokensSeen(lab.server.sessions[0]?.lines ?? [])).toEqual(['first-access-token', 'access-token-2']);
   });
 
-  it('is replaced once and no more', async () => {
+  it('U02 is replaced once and no more', async () => {
     const lab = await startLab({ script: { authString: REFUSED } });
     const error = await failureOf(lab.begin());
     expect(error).toMatchObject({ stage: 'auth', problem: { code: 'UPSTREAM_AUTH_REFUSED' }, reply: { code: 454, enhancedCode: '4.7.0' } });
@@ -50,7 +50,7 @@ describe('a refused token', () => {
     expect(lab.server.sessions).toHaveLength(2);
   });
 
-  it('may be refused inside the exchange: the challenge is answered with an empty line', async () => {
+  it('U03 may be refused inside the exchange: the challenge is answered with an empty line', async () => {
     const lab = await startLab({ script: { authString: (_line, count) => (count === 1 ? GOOGLE : '235 2.7.0 OK') } });
     expect(await relay(await lab.open())).toMatchObject({ code: 250 });
     expect(lab.tokens.refused).toHaveLength(1);
@@ -192,7 +192,7 @@ describe('no token', () => {
 });
 
 describe('strings that must not be sent', () => {
-  it.each(['a\r\nb', 'a\nMAIL FROM:<x>', 'a\0b', 'a\x01b', 'a b', 'a'.repeat(20_000)])('the token %j', async (value) => {
+  it.each(['a\r\nb', 'a\nMAIL FROM:<x>', 'a\0b', 'a\x01b', 'a b', 'a'.repeat(20_000)])('K07 the token %j', async (value) => {
     const lab = await startLab();
     lab.tokens.current = { ...lab.tokens.current, value };
     const error = await failureOf(lab.begin());

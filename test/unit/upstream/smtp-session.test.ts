@@ -12,7 +12,7 @@ describe('an upstream that turns us away', () => {
     ['ehlo', '421 4.4.2 Too slow', 'ehlo', 'UPSTREAM_DEFERRED'],
     ['ehlo', '550 5.7.1 Not you', 'ehlo', 'UPSTREAM_MISCONFIGURED'],
     ['ehlo', '502 5.5.1 Not implemented', 'ehlo', 'UPSTREAM_MISCONFIGURED'],
-  ] as const)('at %s with %s is quoted in a 451', async (step, answer, stage, code) => {
+  ] as const)('U01 at %s with %s is quoted in a 451', async (step, answer, stage, code) => {
     const lab = await startLab({ script: { [step]: answer } });
     const error = await failureOf(lab.begin());
     expect(error).toMatchObject({ stage, problem: { code }, reply: { code: 451, enhancedCode: '4.4.1' } });
@@ -26,7 +26,7 @@ describe('an upstream that turns us away', () => {
 describe('TLS that does not come about', () => {
   const secretless = (clear: string): void => expect(clear.replaceAll(/^(?:EHLO [a-z.]+|STARTTLS)\r\n/gm, '')).toBe('');
 
-  it('is the end where STARTTLS is not offered', async () => {
+  it('T05 is the end where STARTTLS is not offered', async () => {
     const lab = await startLab({ script: { ehlo: ehloReply('PIPELINING', 'AUTH LOGIN XOAUTH2') } });
     const error = await failureOf(lab.begin());
     expect(error).toMatchObject({
@@ -47,7 +47,7 @@ describe('TLS that does not come about', () => {
     '501 5.5.4 No',
     '530 5.7.0 No',
     '250 OK',
-  ])('is the end where STARTTLS is answered with %s', async (answer) => {
+  ])('T06 is the end where STARTTLS is answered with %s', async (answer) => {
     const lab = await startLab({ script: { starttls: answer } });
     const error = await failureOf(lab.begin());
     expect(error).toMatchObject({
@@ -60,7 +60,7 @@ describe('TLS that does not come about', () => {
     secretless(lab.server.sessions[0]?.clear.toString() ?? '');
   });
 
-  it('is the end where clear text follows the 220 in the same segment', async () => {
+  it('T06 is the end where clear text follows the 220 in the same segment', async () => {
     const lab = await startLab({ script: { starttls: Buffer.from('220 2.0.0 Ready\r\n250-mail.test\r\n250 AUTH XOAUTH2\r\n') } });
     const error = await failureOf(lab.begin());
     expect(error).toMatchObject({ stage: 'starttls', reply: { code: 451 } });
@@ -69,7 +69,7 @@ describe('TLS that does not come about', () => {
     secretless(lab.server.sessions[0]?.clear.toString() ?? '');
   });
 
-  it('is the end where clear text comes in place of a handshake', async () => {
+  it('T06 is the end where clear text comes in place of a handshake', async () => {
     const lab = await startLab({
       script: { starttls: { say: '220 2.0.0 Ready', ends: 'close' } },
     });
@@ -91,7 +91,7 @@ describe('TLS that does not come about', () => {
     });
   });
 
-  it('is the end where the CA is not ours', async () => {
+  it('T08 is the end where the CA is not ours', async () => {
     const { createTestAuthority } = await import('../../support/test-ca.ts');
     const lab = await startLab({ ca: createTestAuthority('Somebody else').caPem });
     const error = await failureOf(lab.begin());
@@ -106,7 +106,7 @@ describe('TLS that does not come about', () => {
 });
 
 describe('what is offered', () => {
-  it('counts from after TLS alone', async () => {
+  it('U15 counts from after TLS alone', async () => {
     const lab = await startLab({
       script: {
         ehlo: ehloReply('SIZE', 'PIPELINING', 'DSN', 'SMTPUTF8', 'STARTTLS', 'AUTH XOAUTH2'),
@@ -123,17 +123,20 @@ describe('what is offered', () => {
     expect(session?.batches.slice(-4)).toEqual([['MAIL FROM:<a@x.test>'], ['RCPT TO:<to@example.test>'], ['DATA'], []]);
   });
 
-  it.each([['AUTH LOGIN PLAIN'], ['PIPELINING'], ['AUTH']])('without our mechanism (%s), the token is not sent at all', async (line) => {
-    const lab = await startLab({ script: { ehloAfterTls: ehloReply(line) } });
-    const error = await failureOf(lab.begin());
-    expect(error).toMatchObject({
-      stage: 'auth',
-      problem: { code: 'UPSTREAM_XOAUTH2_MISSING' },
-      reply: { code: 454, enhancedCode: '4.7.0' },
-    });
-    await lab.server.until(() => lab.server.open === 0);
-    expect(lab.server.sessions[0]?.lines).toHaveLength(3);
-  });
+  it.each([['AUTH LOGIN PLAIN'], ['PIPELINING'], ['AUTH']])(
+    'U14 without our mechanism (%s), the token is not sent at all',
+    async (line) => {
+      const lab = await startLab({ script: { ehloAfterTls: ehloReply(line) } });
+      const error = await failureOf(lab.begin());
+      expect(error).toMatchObject({
+        stage: 'auth',
+        problem: { code: 'UPSTREAM_XOAUTH2_MISSING' },
+        reply: { code: 454, enhancedCode: '4.7.0' },
+      });
+      await lab.server.until(() => lab.server.open === 0);
+      expect(lab.server.sessions[0]?.lines).toHaveLength(3);
+    },
+  );
 
   it('is read from a server with implicit TLS', async () => {
     const lab = await startLab({ isImplicit: true });
@@ -155,7 +158,7 @@ describe('replies that are none', () => {
     ['a line without end', Buffer.alloc(1_000_000, 'a')],
     ['a megabyte in one line', Buffer.concat([Buffer.from('250 '), Buffer.alloc(1_000_000, 'a'), Buffer.from('\r\n')])],
     ['lines without end', Buffer.from('250-a\r\n'.repeat(100_000))],
-  ] as [string, ScriptAnswer][])('(%s) end the session with a 451', async (_what, mail) => {
+  ] as [string, ScriptAnswer][])('U10 U11 U12 (%s) end the session with a 451', async (_what, mail) => {
     const lab = await startLab({ script: { mail } });
     const error = await failureOf(lab.begin());
     expect(error).toMatchObject({ stage: 'mail', problem: { code: 'UPSTREAM_PROTOCOL' }, reply: { code: 451, enhancedCode: '4.4.2' } });
@@ -168,7 +171,7 @@ describe('replies that are none', () => {
     expect(await failureOf(lab.begin())).toMatchObject({ stage: 'greeting', problem: { code: 'UPSTREAM_PROTOCOL' } });
   });
 
-  it('are told from odd ones: text is made one clean line', async () => {
+  it('U12 are told from odd ones: text is made one clean line', async () => {
     const lab = await startLab({ script: { mail: Buffer.from('451 4.3.0 \x00try\rla\xffter\x1b[31m\r\n', 'latin1') } });
     const { reply, transaction } = await lab.begin();
     expect(transaction).toBeUndefined();
@@ -192,7 +195,7 @@ describe('deadlines', () => {
     ['auth', 'auth', 60],
     ['authString', 'auth', 60],
     ['mail', 'mail', 60],
-  ] as const)('no answer at %s', async (step, stage, wait) => {
+  ] as const)('N10 no answer at %s', async (step, stage, wait) => {
     const clock = new FakeClock();
     let isAsked = false;
     const silence = (): ScriptAnswer => {

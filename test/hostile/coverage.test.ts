@@ -47,6 +47,12 @@ describe('a file of tests tests a row', () => {
     expect(idsInTests(text)).toEqual([]);
   });
 
+  it('in a table that another file of the tests holds', () => {
+    const text = `import { rows } from './rows.ts'; it.each(rows)('%s', () => 0)`;
+    expect(idsInTests(text, (name) => (name === './rows.ts' ? `export const rows = [['X91 a']];` : undefined))).toEqual(['X91']);
+    expect(idsInTests(text)).toEqual([]);
+  });
+
   it('in the title of a dialogue, and not in other comments', () => {
     expect(idsInDialog('# X91 X92 Bad things\n# X93 more\nS: 220\n')).toEqual(['X91', 'X92']);
     expect(idsInDialog('S: 220\n')).toEqual([]);

@@ -27,20 +27,25 @@ export function idsInDialog(text: string): readonly string[] {
   return title === undefined ? [] : idsOf(title.slice(2));
 }
 
+/** The text of a module that a file of tests imports by a relative name; undefined where there is none. */
+export type OpenModule = (specifier: string) => string | undefined;
+
 /** The ids in the titles of a file of tests. */
-export function idsInTests(text: string): readonly string[] {
-  const source = ts.createSourceFile('a.test.ts', text, ts.ScriptTarget.Latest, true);
+export function idsInTests(text: string, open: OpenModule = () => undefined): readonly string[] {
+  const source = parse(text);
   const ids = new Set<string>();
   const visit = (node: ts.Node): void => {
-    for (const title of titlesOf(node, source)) for (const id of idsOf(title)) ids.add(id);
+    for (const title of titlesOf(node, source, open)) for (const id of idsOf(title)) ids.add(id);
     ts.forEachChild(node, visit);
   };
   visit(source);
   return [...ids];
 }
 
+const parse = (text: string): ts.SourceFile => ts.createSourceFile('a.test.ts', text, ts.ScriptTarget.Latest, true);
+
 /** What a call of `it`, `test`, `describe` is called, once for each row of its table. */
-function titlesOf(node: ts.Node, source: ts.SourceFile): readonly string[] {
+function titlesOf(node: ts.Node, source: ts.SourceFile, open: OpenModule): readonly string[] {
   const call = titledCall(node);
   if (call === undefined) return [];
   if (call.name === 'describe' && !containsTest(call.node)) return [];
@@ -48,7 +53,7 @@ function titlesOf(node: ts.Node, source: ts.SourceFile): readonly string[] {
   const text = title === undefined ? undefined : textOf(title);
   if (text === undefined) return [];
   if (!/^(?:%|\$)/.test(text) || call.table === undefined) return [text];
-  return textsIn(call.table, source);
+  return textsIn(call.table, source, open);
 }
 
 interface TitledCall {
@@ -96,8 +101,8 @@ function textOf(expression: ts.Expression): string | undefined {
   return ts.isTemplateExpression(expression) ? expression.head.text : undefined;
 }
 
-/** Every text and property name in an expression, and in the variables of this file that it names. */
-function textsIn(table: ts.Expression, source: ts.SourceFile): readonly string[] {
+/** Every text and property name in an expression, and in the variables that it names, of this file or of a module that it imports. */
+function textsIn(table: ts.Expression, source: ts.SourceFile, open: OpenModule): readonly string[] {
   const texts: string[] = [];
   const followed = new Set<string>();
   const visit = (node: ts.Node): void => {
@@ -105,7 +110,7 @@ function textsIn(table: ts.Expression, source: ts.SourceFile): readonly string[]
     if (ts.isTemplateExpression(node)) texts.push(node.head.text);
     if (ts.isIdentifier(node) && !followed.has(node.text)) {
       followed.add(node.text);
-      const value = valueOf(node.text, source);
+      const value = valueOf(node.text, source) ?? importedValue(node.text, source, open);
       if (value !== undefined) visit(value);
     }
     ts.forEachChild(node, visit);
@@ -122,4 +127,15 @@ function valueOf(name: string, source: ts.SourceFile): ts.Expression | undefined
   };
   visit(source);
   return value;
+}
+
+function importedValue(name: string, source: ts.SourceFile, open: OpenModule): ts.Expression | undefined {
+  for (const statement of source.statements) {
+    if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) continue;
+    const bindings = statement.importClause?.namedBindings;
+    if (bindings === undefined || !ts.isNamedImports(bindings) || !bindings.elements.some((each) => each.name.text === name)) continue;
+    const text = statement.moduleSpecifier.text.startsWith('.') ? open(statement.moduleSpecifier.text) : undefined;
+    return text === undefined ? undefined : valueOf(name, parse(text));
+  }
+  return undefined;
 }

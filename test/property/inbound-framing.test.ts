@@ -96,7 +96,7 @@ const cuts: fc.Arbitrary<Cuts> = fc.oneof(
   { weight: 1, arbitrary: fc.constant('every octet' as const) },
 );
 
-test('a body arrives as it was sent, however it is cut', async () => {
+test('F08 a body arrives as it was sent, however it is cut', async () => {
   await fc.assert(
     fc.asyncProperty(body, cuts, async (text, places) => {
       const outcome = await send(cutAt(session(HEADER + text), places));
@@ -108,7 +108,7 @@ test('a body arrives as it was sent, however it is cut', async () => {
   );
 }, 120_000);
 
-test('two messages in a row give the same replies and contents however they are cut, with any header section or none', async () => {
+test('F08 two messages in a row give the same replies and contents however they are cut, with any header section or none', async () => {
   await fc.assert(
     fc.asyncProperty(body, body, cuts, async (one, other, places) => {
       const octets = session(one, other);

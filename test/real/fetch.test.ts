@@ -116,7 +116,7 @@ describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () =>
     expect(await left(DELEGATE)).toHaveLength(1);
   });
 
-  it('loses nothing over 15 kills', async () => {
+  it('I09 loses nothing over 15 kills', async () => {
     const mailbox = `kills@${BILLING.split('@')[1]}`;
     const accessToken = await servers.authorization.mintAccessToken(mailbox);
     const target = { host: 'localhost', port: servers.imapPort, ca: servers.caPem, mailbox, accessToken };

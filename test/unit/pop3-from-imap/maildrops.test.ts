@@ -251,7 +251,7 @@ describe('a maildrop from IMAP', () => {
     await noConnection();
   });
 
-  it('that is cut deletes nothing', async () => {
+  it('P03 that is cut deletes nothing', async () => {
     const maildrop = await served();
     const answered = new Promise((resolve) => maildrop.socket.once('data', resolve).resume());
     maildrop.socket.write('DELE 1\r\n');

@@ -44,7 +44,7 @@ class Reader {
 }
 
 describe('an upstream that vanishes', () => {
-  it('is told between responses', async () => {
+  it('I05 is told between responses', async () => {
     let refusal: Problem | undefined;
     const stage = await stageOf({ protocol: 'imap', refusal: () => refusal });
     const reader = new Reader(stage.port);
@@ -60,7 +60,7 @@ describe('an upstream that vanishes', () => {
     expect(stage.log.of('mailbox-lost')).toMatchObject([{ client: 'erp', account: 'billing', problem: { code: 'UPSTREAM_LOST' } }]);
   });
 
-  it('puts no word of ours into a message that is on its way', async () => {
+  it('I05 puts no word of ours into a message that is on its way', async () => {
     const stage = await stageOf({ protocol: 'imap', answer: () => '* 1 FETCH (BODY[] {100}\r\nhalf a line\r\n' });
     const reader = new Reader(stage.port);
     await reader.logIn();
@@ -71,7 +71,7 @@ describe('an upstream that vanishes', () => {
     expect(reader.text).toMatch(/half a line\r\n$/);
   });
 
-  it('nor into one of POP3', async () => {
+  it('I05 nor into one of POP3', async () => {
     const stage = await stageOf({ protocol: 'pop3', answer: () => '+OK\r\nhalf a message\r\n' });
     const reader = new Reader(stage.port);
     await reader.logInToPop3();

@@ -9,6 +9,7 @@ import { EagerClock } from '../support/eager-clock.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
 import { ScriptedSubmission } from '../support/scripted-submission.ts';
+import { inWireForm } from '../support/smuggling.ts';
 import { STAGE_CLIENTS, stageSettings } from '../support/smtp-stage.ts';
 
 const RUNS = 300;
@@ -66,13 +67,6 @@ const session = (...contents: string[]): Buffer =>
   Buffer.from(`EHLO x\r\n${contents.map((content) => `${ENVELOPE}${stuffed(content)}`).join('')}NOOP\r\nQUIT\r\n`, 'latin1');
 
 const HEADER = 'Subject: x\r\n\r\n';
-
-/** What the upstream must be sent for a body: every line end CRLF, leading dots doubled, the last line ended. */
-function inWireForm(body: string): string {
-  const lines = body.split(/\r\n|\r|\n/);
-  if (lines.at(-1) === '') lines.pop();
-  return lines.map((line) => `${line.startsWith('.') ? '.' : ''}${line}\r\n`).join('');
-}
 
 /** Mostly what framing is about. */
 const body = fc.string({

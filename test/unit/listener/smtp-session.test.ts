@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { minutes, seconds } from '../../../src/core/clock.ts';
+import { milliseconds, minutes, seconds } from '../../../src/core/clock.ts';
 import { octets } from '../../../src/core/octets.ts';
 import { ProblemError } from '../../../src/core/problem.ts';
 import { testClient } from '../../support/accounts.ts';
@@ -27,12 +27,12 @@ async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await nextTurn();
 }
 
-/** Send one octet and wait until the session has it, so that the clock does not overtake the network. */
-async function trickle(stage: SmtpStage, talk: SmtpTalk): Promise<void> {
+/** Send a little and wait until the session has it, so that the clock does not overtake the network. */
+async function trickle(stage: SmtpStage, talk: SmtpTalk, text = 'x'): Promise<void> {
   const received = (): number => [...stage.engine.sessions()].reduce((sum, { _socket }) => sum + _socket.bytesRead, 0);
   const before = received();
-  talk.send('x');
-  await until(() => received() > before || stage.engine.connections.size === 0);
+  talk.send(text);
+  await until(() => received() >= before + text.length || stage.engine.connections.size === 0);
 }
 
 const START = 'EHLO x\r\nMAIL FROM:<scan@postern.test>\r\nRCPT TO:<a@example.test>\r\nDATA\r\n';
@@ -72,16 +72,31 @@ describe('idle', () => {
     expect(await talk.reply()).toBe('421 4.4.2 Idle for too long');
   });
 
-  test('R03 content that stops is given three minutes, content that trickles half an hour altogether', async () => {
+  test('R03 content of an octet every half second is given three minutes, and so is content that stops', async () => {
     const clock = new FakeClock();
     const stage = await open({ clock });
+    const trickling = await inContent(stage);
+    let sent = 0;
+    for (; trickling.unread === '' && sent < 500; sent += 1) {
+      await trickle(stage, trickling);
+      await clock.advance(milliseconds(500));
+    }
+    expect(await trickling.reply()).toBe('421 4.4.2 Content comes too slowly');
+    expect(sent).toBeGreaterThanOrEqual(360);
+    await trickling.closed();
+    expect(stage.submission.transactions.map(({ outcome }) => outcome)).toEqual(['abandoned']);
+  });
+
+  test('R03 content of 500 octets a second goes on, and has half an hour altogether', async () => {
+    const clock = new FakeClock();
+    const stage = await open({ clock, settings: { maxSize: octets(2_000_000) } });
     const stopped = await inContent(stage);
     await clock.advance(minutes(4));
     expect(await stopped.reply()).toBe('421 4.4.2 Idle for too long');
     await stopped.closed();
     const trickling = await inContent(stage);
     for (let count = 0; count < 31; count += 1) {
-      await trickle(stage, trickling);
+      await trickle(stage, trickling, `${'x'.repeat(998)}\r\n`.repeat(30));
       await clock.advance(minutes(1));
     }
     expect(await trickling.reply()).toBe('421 4.4.2 The transaction takes too long');

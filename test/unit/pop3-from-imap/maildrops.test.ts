@@ -88,6 +88,9 @@ function start(account: Account): { readonly maildrops: Maildrops; readonly open
   return {
     maildrops,
     open: async (signal) => {
+      // A maildrop is for one session at a time.
+      for (const one of opened.splice(0)) one.close();
+      await noConnection();
       try {
         const one = await maildrops.open({ protocol: 'pop3', account: 'billing', ...(signal === undefined ? {} : { signal }) });
         opened.push(one);

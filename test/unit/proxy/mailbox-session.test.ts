@@ -83,6 +83,18 @@ describe('an upstream that vanishes', () => {
   });
 });
 
+describe('an application that says its last word before its login is through', () => {
+  it.each(['imap', 'pop3'] as const)('%s: hears the answer, and its session ends at the provider too', async (protocol) => {
+    const stage = await stageOf({ protocol });
+    const reader = new Reader(stage.port);
+    reader.socket.end(protocol === 'imap' ? 'a LOGIN app local-password\r\n' : 'USER app\r\nPASS local-password\r\n');
+    await once(reader.socket, 'end');
+    expect(reader.text).toMatch(/^(?:a OK|\+OK Signed in)/m);
+    while (stage.log.of('mailbox-closed').length === 0) await nextTurn();
+    expect(stage.upstreams.map(({ readableEnded }) => readableEnded)).toEqual([true]);
+  });
+});
+
 describe('an idle session', () => {
   it('lives as long as somebody says something, and ends with a word', async () => {
     const clock = new FakeClock();

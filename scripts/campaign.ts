@@ -7,6 +7,7 @@ import type { Campaign } from '../test/campaign/campaign.ts';
 import { runDirectCuts } from '../test/campaign/direct-cuts.ts';
 import { runFairness } from '../test/campaign/fairness.ts';
 import { runFetchKill } from '../test/campaign/fetch-kill.ts';
+import { runFuzz } from '../test/campaign/fuzz.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
 import { ensurePackages } from '../test/support/real/packages.ts';
 import { runFetchKillOnServers } from '../test/support/real/fetch-places.ts';
@@ -39,6 +40,11 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     run: runFetchKillOnServers,
   },
   'fetch-kill-sandbox': { summary: 'the same on the sandbox', count: 300, run: runFetchKill },
+  fuzz: {
+    summary: 'mutated sessions at the SMTP, IMAP and POP3 fronts, address readers, configuration and admin port',
+    count: 1_000_000,
+    run: runFuzz,
+  },
   'queue-100k': {
     summary: 'a relay with a long queue: ready in time, in bounded memory, drains each account at its pace',
     count: 100_000,

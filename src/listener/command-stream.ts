@@ -13,7 +13,9 @@ export interface CommandStreamEvents {
   /** The first octet says TLS handshake (RFC 8446 §5.1: content type 22). */
   onTlsRecord(): void;
   /** Octets of content have come. */
-  onContent(): void;
+  onContent(octets: number): void;
+  /** They have been taken: content is the client's to send again. */
+  onContentTaken(): void;
   /** The client has closed its side; every whole command before that has been answered. */
   onEnd(isInContent: boolean): void;
 }
@@ -42,10 +44,11 @@ export class CommandStream extends SMTPStream {
       this.isClosed = true;
       this.#events.onTlsRecord();
     }
-    if (this._dataMode) this.#events.onContent();
+    if (this._dataMode) this.#events.onContent(chunk.length);
     this.#isBusy = true;
     super._write(chunk, encoding, (error) => {
       this.#isBusy = false;
+      if (this._dataMode) this.#events.onContentTaken();
       next(error);
     });
   }

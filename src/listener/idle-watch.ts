@@ -3,7 +3,7 @@
  *
  * Only time in which the client owes us something counts: not while we work on its command, and not while the upstream's backpressure keeps us from
  * reading. In command state only whole commands count as talk, so that a client which sends one octet now and then does not hold a session;
- * for content there is a cap on the whole transaction besides (smtp-dialogue.ts).
+ * for content there are a least pace (content-pace.ts) and a cap on the whole transaction (smtp-dialogue.ts) besides.
  *
  * @packageDocumentation
  */
@@ -13,22 +13,34 @@ import type { Clock, Timer } from '../core/ports/clock.ts';
 /** The limit may shrink while a timer runs, when content begins. */
 const LONGEST_LOOK_AWAY = seconds(30);
 
+/** Nothing came, or too little for its time. */
+export type IdleReason = 'idle' | 'too-slow';
+
 export class IdleWatch {
   readonly #clock: Clock;
   readonly #isOurTurn: () => boolean;
   readonly #limit: () => DurationMs;
-  readonly #onIdle: () => void;
+  readonly #isTooSlow: () => boolean;
+  readonly #onIdle: (why: IdleReason) => void;
   #lastTalk: MonotonicMs;
   #timer: Timer | undefined;
 
   /**
    * @param isOurTurn - True while the client has nothing to say.
    * @param limit - Asked again each time, since it depends on the state of the session.
+   * @param isTooSlow - True where the client talks, and gets nowhere.
    */
-  constructor(clock: Clock, isOurTurn: () => boolean, limit: () => DurationMs, onIdle: () => void) {
+  constructor(
+    clock: Clock,
+    isOurTurn: () => boolean,
+    limit: () => DurationMs,
+    isTooSlow: () => boolean,
+    onIdle: (why: IdleReason) => void,
+  ) {
     this.#clock = clock;
     this.#isOurTurn = isOurTurn;
     this.#limit = limit;
+    this.#isTooSlow = isTooSlow;
     this.#onIdle = onIdle;
     this.#lastTalk = clock.monotonic();
     this.#arm(limit());
@@ -53,7 +65,8 @@ export class IdleWatch {
   #look(): void {
     if (this.#isOurTurn()) this.touch();
     const rest = this.#limit() - between(this.#lastTalk, this.#clock.monotonic());
-    if (rest > 0) this.#arm(milliseconds(rest));
-    else this.#onIdle();
+    if (rest <= 0) return this.#onIdle('idle');
+    if (this.#isTooSlow()) return this.#onIdle('too-slow');
+    this.#arm(milliseconds(rest));
   }
 }

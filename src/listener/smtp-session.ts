@@ -21,7 +21,8 @@ import { problem } from '../core/problem.ts';
 import { cleanText, describeReply, formatReply, quoted, type Reply, reply } from '../core/reply.ts';
 import { ArrivingContent } from './arriving-content.ts';
 import { CommandStream } from './command-stream.ts';
-import { IdleWatch } from './idle-watch.ts';
+import { ContentPace } from './content-pace.ts';
+import { type IdleReason, IdleWatch } from './idle-watch.ts';
 import { SessionJournal } from '../platform/session-journal.ts';
 import { type DialogueDependencies, SmtpDialogue, type Wire } from './smtp-dialogue.ts';
 
@@ -46,6 +47,7 @@ export class SmtpSession extends SMTPConnection {
   readonly #journal: SessionJournal;
   readonly #dialogue: SmtpDialogue;
   readonly #idle: IdleWatch;
+  readonly #pace = new ContentPace();
   readonly #openedAt: MonotonicMs;
   /** During a handshake the socket it runs on; that below must not be destroyed under it. */
   #handshake: Socket | undefined;
@@ -64,7 +66,8 @@ export class SmtpSession extends SMTPConnection {
       deps.clock,
       () => this.#stream?.isBusy === true,
       () => this.#idleLimit(),
-      () => this.#timedOut(),
+      () => this.#pace.isTooSlow(deps.clock.monotonic()),
+      (why) => this.#timedOut(why),
     );
   }
 
@@ -91,7 +94,8 @@ export class SmtpSession extends SMTPConnection {
       { maxCommandLength: LONGEST_LINE },
       {
         onTlsRecord: () => this.#tlsRecordCame(),
-        onContent: () => this.#idle.touch(),
+        onContent: (octets) => this.#contentCame(octets),
+        onContentTaken: () => this.#pace.wait(this.#deps.clock.monotonic()),
         onEnd: (isInContent) => (isInContent ? this._socket.destroy() : this.close()),
       },
     );
@@ -187,13 +191,20 @@ export class SmtpSession extends SMTPConnection {
     if (this._parser === false) throw new Error('content of a closed session');
     const stream = this._parser.startDataMode();
     this._dataStream = stream; // The library destroys it when the connection is lost.
+    this.#pace.wait(this.#deps.clock.monotonic());
     return new ArrivingContent(stream, this.#deps.settings.maxSize);
   }
 
   #endContent(): void {
     this._dataStream = false;
+    this.#pace.end();
     this.#idle.touch();
     if (this._parser !== false) this._parser.continue();
+  }
+
+  #contentCame(octets: number): void {
+    this.#idle.touch();
+    this.#pace.come(octets, this.#deps.clock.monotonic());
   }
 
   #tlsRecordCame(): void {
@@ -208,9 +219,9 @@ export class SmtpSession extends SMTPConnection {
     return this.#dialogue.client === undefined ? STRANGER_IDLE_LIMIT : CLIENT_IDLE_LIMIT;
   }
 
-  #timedOut(): void {
+  #timedOut(why: IdleReason): void {
     // RFC 5321 §3.8: 421 where the server closes by itself.
-    this.#dialogue.stop(reply(421, '4.4.2', 'Idle for too long'));
+    this.#dialogue.stop(reply(421, '4.4.2', why === 'idle' ? 'Idle for too long' : 'Content comes too slowly'));
     this._socket.destroySoon();
   }
 

@@ -47,6 +47,8 @@ interface Obstacle {
 export class Maildrops implements MailboxUpstream {
   readonly #deps: MaildropsDependencies;
   #accounts: ReadonlyMap<AccountName, Account> = new Map();
+  /** Maildrops that somebody reads: RFC 1939 §4 lets in one session at a time, whose numbers and deletions no other one disturbs. */
+  readonly #locked = new Set<AccountName>();
 
   constructor(deps: MaildropsDependencies) {
     this.#deps = deps;
@@ -115,7 +117,24 @@ export class Maildrops implements MailboxUpstream {
     return mailbox;
   }
 
+  /** The lock goes with the session, however that ends. @throws MailboxError `UPSTREAM_MAILBOX_IN_USE` where another session has it. */
   async #openFromImap(request: MailboxRequest): Promise<OpenMailbox> {
+    const { account } = request;
+    if (this.#locked.has(account)) {
+      const remedy = 'Nothing: it passes once the other session is over.';
+      const cause = `another session reads the maildrop of account ${account}; POP3 lets in one at a time`;
+      throw new MailboxError(problem('UPSTREAM_MAILBOX_IN_USE', cause, { remedy }));
+    }
+    this.#locked.add(account);
+    try {
+      return await this.#openLocked(request);
+    } catch (error) {
+      this.#locked.delete(account);
+      throw error;
+    }
+  }
+
+  async #openLocked(request: MailboxRequest): Promise<OpenMailbox> {
     const { mailboxes, clock } = this.#deps;
     const { signal } = request;
     const first = await mailboxes.open({ ...request, protocol: 'imap' });
@@ -160,8 +179,10 @@ export class Maildrops implements MailboxUpstream {
   /** Never rejects. */
   async #follow(app: Duplex, maildrop: Maildrop, account: AccountName): Promise<void> {
     const { clock, log } = this.#deps;
+    const unlock = oneTime(() => this.#locked.delete(account));
     try {
-      const report = await servePop3Transaction({ app, ahead: Buffer.alloc(0), maildrop, clock, idleTimeout: NEVER_IDLE });
+      const ahead = Buffer.alloc(0);
+      const report = await servePop3Transaction({ app, ahead, maildrop, clock, idleTimeout: NEVER_IDLE, onUpdated: unlock });
       const { end, removed, problem: what } = report;
       const text = `a maildrop was closed (${end}), ${removed} messages deleted`;
       if (what === undefined) log.debug({ event: 'maildrop-closed', account }, text);
@@ -171,8 +192,19 @@ export class Maildrops implements MailboxUpstream {
     } catch (error) {
       log.error({ event: 'defect', account, error }, 'a session of POP3 from IMAP has broken');
       app.destroy();
+    } finally {
+      unlock();
     }
   }
+}
+
+/** What was unlocked once may be locked by another session when this one comes to its end. */
+function oneTime(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) action();
+    isDone = true;
+  };
 }
 
 /** @throws MailboxError with the problem of a ProblemError. */

@@ -40,6 +40,8 @@ export interface TransactionOptions {
   readonly clock: Clock;
   /** RFC 1939 §3: at least ten minutes, which is the default. */
   readonly idleTimeout?: DurationMs;
+  /** The maildrop has been updated and may be another session's. Before QUIT is answered: an application may come again at once. */
+  readonly onUpdated?: () => void;
 }
 
 /** RFC 2449 §4 allows 255 octets; a little more does no harm. */
@@ -72,17 +74,19 @@ class Transaction {
   readonly #reader: OctetReader;
   readonly #clock: Clock;
   readonly #idleTimeout: DurationMs;
+  readonly #onUpdated: () => void;
   readonly #deleted = new Set<number>();
   #removed = 0;
   #problem: Problem | undefined;
   /** QUIT has been read (RFC 1939 §6). */
   #isUpdating = false;
 
-  constructor({ app, ahead, maildrop, clock, idleTimeout = minutes(10) }: TransactionOptions) {
+  constructor({ app, ahead, maildrop, clock, idleTimeout = minutes(10), onUpdated = () => undefined }: TransactionOptions) {
     this.#app = app;
     this.#maildrop = maildrop;
     this.#clock = clock;
     this.#idleTimeout = idleTimeout;
+    this.#onUpdated = onUpdated;
     this.#reader = new OctetReader(app, ahead, clock, idleTimeout);
   }
 
@@ -257,14 +261,17 @@ class Transaction {
     const { messages } = this.#maildrop;
     const numbers = [...this.#deleted].sort((one, other) => one - other);
     const uids = numbers.flatMap((number) => messages.get(number)?.uid ?? []);
+    let failure: Problem | undefined;
     try {
       this.#removed = (await this.#maildrop.remove(uids)).removed;
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
-      this.#problem = error.problem;
-      // RFC 1939 §6: some or none of them may be gone.
-      return this.#say(`-ERR [SYS/TEMP] Messages could not be deleted: ${asWords(error.problem)}`);
+      failure = error.problem;
     }
+    this.#onUpdated();
+    this.#problem = failure ?? this.#problem;
+    // RFC 1939 §6: some or none of them may be gone.
+    if (failure !== undefined) return this.#say(`-ERR [SYS/TEMP] Messages could not be deleted: ${asWords(failure)}`);
     return this.#say('+OK Postern says goodbye');
   }
 

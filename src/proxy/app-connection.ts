@@ -138,7 +138,8 @@ export class AppConnection {
 
   /** Close once what was said has been written. */
   hangUp(): void {
-    const socket = this.#socket;
+    const socket = this.#socket.off('data', this.#onData); // Which would stop reading once it has much.
+    this.#waiting = Buffer.alloc(0);
     socket.resume(); // What still comes is thrown away; otherwise the close would be a reset that may overtake our last words.
     socket.end();
     const timer = this.#clock.startTimer(HANDSHAKE_LIMIT, () => socket.destroy(), { isBackground: true });

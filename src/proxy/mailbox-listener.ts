@@ -6,28 +6,34 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { type DurationMs, seconds } from '../core/clock.ts';
+import { type IpAddress, parseIpAddress } from '../core/ip-network.ts';
 import type { MailboxListenerSettings } from '../core/listener.ts';
 import { ProblemError, problem } from '../core/problem.ts';
+import { type PlaceLimits, type PlaceOutcome, PeerPlaces } from '../policy/peer-places.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
 import { FrontSession, type SessionDependencies } from './front-session.ts';
 
 /** What a listener needs. All listeners share one directory, which counts sessions and failed logins. */
-export type MailboxListenerDependencies = Omit<SessionDependencies, 'settings' | 'secureContext'>;
+export type MailboxListenerDependencies = Omit<SessionDependencies, 'settings' | 'secureContext'> & {
+  /** Other limits are for tests. */
+  readonly places?: PlaceLimits;
+};
 
 /** More sessions than this are turned away. */
-const MOST_SESSIONS = 10_000;
+const MOST_SESSIONS: PlaceLimits = { all: 10_000, ofOnePeer: 2_000 };
 /** An application that has vanished is noticed after this and ten probes, a second apart. */
 const KEEPALIVE_AFTER = seconds(60);
-const FULL = {
-  imap: '* BYE Too many sessions; try again in a moment\r\n',
-  pop3: '-ERR [SYS/TEMP] Too many sessions; try again in a moment\r\n',
-};
+const START = { imap: '* BYE', pop3: '-ERR [SYS/TEMP]' };
+const PLACES_REMEDY = 'Let applications close their connections; if they do, look at what this peer is.';
+/** A socket that is closed already has no address. */
+const NOBODY: IpAddress = { family: 6, bits: 0n };
 
 export class MailboxListener {
   readonly #settings: MailboxListenerSettings;
   readonly #deps: MailboxListenerDependencies;
   readonly #server: Server;
   readonly #sessions = new Set<FrontSession>();
+  readonly #places: PeerPlaces;
   #secureContext: SecureContext | undefined;
   #closed: Promise<void> | undefined;
 
@@ -35,6 +41,7 @@ export class MailboxListener {
   constructor(settings: MailboxListenerSettings, deps: MailboxListenerDependencies) {
     this.#settings = settings;
     this.#deps = deps;
+    this.#places = new PeerPlaces(deps.places ?? MOST_SESSIONS);
     this.#secureContext = settings.tls === 'off' ? undefined : createSecureContext(serverTlsOptions(settings));
     // Half-open: an application may have said its last word and still listen.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_AFTER }, (socket) =>
@@ -121,13 +128,23 @@ export class MailboxListener {
   }
 
   #accept(socket: Socket): void {
-    if (this.#sessions.size >= MOST_SESSIONS) {
-      socket.on('error', () => undefined);
-      socket.end(this.#settings.tls === 'implicit' ? '' : FULL[this.#settings.protocol], () => socket.destroy());
-      return;
-    }
+    const place = this.#places.take(parseIpAddress(socket.remoteAddress ?? '') ?? NOBODY);
+    if (place.kind !== 'taken') return this.#turnAway(socket, place);
+    if (socket.closed) place.release();
+    else socket.once('close', place.release);
     const session = new FrontSession(socket, { ...this.#deps, settings: this.#settings, secureContext: this.#secureContext });
     this.#sessions.add(session);
     void session.run().finally(() => this.#sessions.delete(session));
+  }
+
+  #turnAway(socket: Socket, { kind, isNews }: Exclude<PlaceOutcome, { kind: 'taken' }>): void {
+    const { name, protocol, tls } = this.#settings;
+    const text = kind === 'full' ? 'Too many sessions' : 'Too many sessions from your address';
+    const what = problem('CLIENT_THROTTLED', `${text.toLowerCase()}: more are turned away`, { remedy: PLACES_REMEDY });
+    if (isNews) {
+      this.#deps.log.warn({ event: 'session-refused', listener: name, peer: socket.remoteAddress ?? '', problem: what }, what.cause);
+    }
+    socket.on('error', () => undefined);
+    socket.end(tls === 'implicit' ? '' : `${START[protocol]} ${text}; try again in a moment\r\n`, () => socket.destroy());
   }
 }

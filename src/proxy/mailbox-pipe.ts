@@ -127,6 +127,8 @@ export class MailboxPipe {
     this.#app.write(answer);
     if (mailbox.rest.length > 0) this.#toApp(mailbox.rest);
     if (ahead.length > 0) this.#toUpstream(ahead);
+    // It said its last word before the login was through, so no `end` will tell.
+    if (app.readableEnded) this.#appEnded();
     this.#watchIdleness();
     this.#watchToken();
   }

@@ -100,7 +100,7 @@ function reasonNotToRun(): string | undefined {
   return status === 0 ? undefined : `bubblewrap may not lock anything in on this machine: ${stderr.trim()}`;
 }
 
-it('relays a message with a read-only root, as user 10001, without a capability or a shell, on 64 MB', async (context) => {
+it('X01 relays a message with a read-only root, as user 10001, without a capability or a shell, on 64 MB', async (context) => {
   const reason = reasonNotToRun();
   if (reason !== undefined) context.skip(`not run: ${reason}`);
   const args = ['--unshare-all', '--uid', '10001', '--gid', '10001', '--cap-drop', 'ALL', '--die-with-parent', '--clearenv'];

@@ -9,7 +9,7 @@ import { postern } from '../support/process.ts';
 const folder = mkdtempSync(join(tmpdir(), 'postern-bad-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it('postern serve ends with 78 and lists all of it', async () => {
+it('X02 postern serve ends with 78 and lists all of it', async () => {
   const file = join(folder, 'postern.yaml');
   writeFileSync(
     file,

@@ -170,7 +170,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe('no secret is seen', () => {
+describe('L01 no secret is seen', () => {
   it('by the search, unless there is one', () => {
     const hidden = Buffer.from(`xx${CANARIES.upstream}`).toString('base64');
     expect(leaksIn([['a log', `before ${hidden} after`]])).toHaveLength(1);

@@ -209,7 +209,7 @@ describe('a sign-in beside the running relay', () => {
     await storedGrant();
   });
 
-  it('two at once are told apart', async () => {
+  it('W05 two at once are told apart', async () => {
     const logins = [command(['login', 'billing', '--no-browser']), command(['login', 'billing', '--no-browser'])];
     const answers = await Promise.all(logins.map(async (login) => answerOf(await shownUrl(login))));
     expect(new Set(answers.map(({ port: one }) => one)).size).toBe(2);

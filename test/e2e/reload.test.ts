@@ -294,7 +294,7 @@ describe('what can be used is used', () => {
   });
 });
 
-describe('what cannot be used changes nothing', () => {
+describe('X03 what cannot be used changes nothing', () => {
   const good = (): void => configure();
 
   it.each<[string, () => void, RegExp]>([

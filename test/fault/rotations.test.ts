@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { runRotations } from '../campaign/rotations.ts';
 
-it('8 rotations under load: no message fails, no session of others ends, what is new is in use in time; both controls fail', async () => {
+it('K10 8 rotations under load: no message fails, no session of others ends, what is new is in use in time; both controls fail', async () => {
   const { counts, broken } = await runRotations({ count: 8, seed: 1 });
   expect(broken).toEqual([]);
   expect(counts).toMatchObject({

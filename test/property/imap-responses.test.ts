@@ -50,7 +50,7 @@ describe('IMAP responses', () => {
     );
   });
 
-  it('that are none fail in one of the known ways', async () => {
+  it('I04 that are none fail in one of the known ways', async () => {
     const hostile = fc.oneof(
       fc.string({ unit: 'binary-ascii', maxLength: 80 }),
       fc.stringMatching(/^\* 1 FETCH \([UID ()"\\[\]{}0-9]{0,60}$/),

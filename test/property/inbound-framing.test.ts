@@ -9,6 +9,7 @@ import { EagerClock } from '../support/eager-clock.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
 import { ScriptedSubmission } from '../support/scripted-submission.ts';
+import { inWireForm } from '../support/smuggling.ts';
 import { STAGE_CLIENTS, stageSettings } from '../support/smtp-stage.ts';
 
 const RUNS = 300;
@@ -67,13 +68,6 @@ const session = (...contents: string[]): Buffer =>
 
 const HEADER = 'Subject: x\r\n\r\n';
 
-/** What the upstream must be sent for a body: every line end CRLF, leading dots doubled, the last line ended. */
-function inWireForm(body: string): string {
-  const lines = body.split(/\r\n|\r|\n/);
-  if (lines.at(-1) === '') lines.pop();
-  return lines.map((line) => `${line.startsWith('.') ? '.' : ''}${line}\r\n`).join('');
-}
-
 /** Mostly what framing is about. */
 const body = fc.string({
   unit: fc.oneof(
@@ -96,7 +90,7 @@ const cuts: fc.Arbitrary<Cuts> = fc.oneof(
   { weight: 1, arbitrary: fc.constant('every octet' as const) },
 );
 
-test('a body arrives as it was sent, however it is cut', async () => {
+test('F08 a body arrives as it was sent, however it is cut', async () => {
   await fc.assert(
     fc.asyncProperty(body, cuts, async (text, places) => {
       const outcome = await send(cutAt(session(HEADER + text), places));
@@ -108,7 +102,7 @@ test('a body arrives as it was sent, however it is cut', async () => {
   );
 }, 120_000);
 
-test('two messages in a row give the same replies and contents however they are cut, with any header section or none', async () => {
+test('F08 two messages in a row give the same replies and contents however they are cut, with any header section or none', async () => {
   await fc.assert(
     fc.asyncProperty(body, body, cuts, async (one, other, places) => {
       const octets = session(one, other);

@@ -67,7 +67,7 @@ describe.each(['imap', 'pop3'] as const)('%s', (protocol) => {
   });
 });
 
-it('no word of 2,000 logins reaches the upstream (short form of the campaign mailbox-logins)', async () => {
+it('I03 no word of 2,000 logins reaches the upstream (short form of the campaign mailbox-logins)', async () => {
   const { counts, broken } = await runMailboxLogins({ count: 2000, seed: 20261127 });
   expect(broken).toEqual([]);
   expect(counts['signed in']).toBeGreaterThan(400);

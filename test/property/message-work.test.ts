@@ -34,7 +34,7 @@ it('sees work that grows faster', async () => {
   expect(quadratic).toBeGreaterThan(3.5);
 });
 
-describe('reading a header section', () => {
+describe('R06 reading a header section', () => {
   it.each<[string, (size: number) => string]>([
     ['one long value', (size) => `A: ${'x'.repeat(size)}\r\n\r\n`],
     ['many short fields', (size) => `${'A:\r\n'.repeat(size / 4)}\r\n`],
@@ -56,7 +56,7 @@ describe('reading a header section', () => {
   });
 });
 
-describe('reading an address list', () => {
+describe('R06 reading an address list', () => {
   const units = [
     '<',
     '(',

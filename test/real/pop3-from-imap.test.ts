@@ -41,8 +41,14 @@ class Talk {
 
   async login(username: string): Promise<this> {
     await this.say('');
-    await this.say(`USER ${username}`);
-    expect(await this.say(`PASS ${LOGIN.password}`)).toMatch(/^\+OK/);
+    let answer = '-ERR [IN-USE]';
+    // A session that has just been broken off holds its maildrop until that is noticed.
+    for (let tries = 0; answer.startsWith('-ERR [IN-USE]') && tries < 15; tries += 1) {
+      if (tries > 0) await new Promise((resolve) => setTimeout(resolve, 200));
+      await this.say(`USER ${username}`);
+      answer = await this.say(`PASS ${LOGIN.password}`);
+    }
+    expect(answer).toMatch(/^\+OK/);
     return this;
   }
 
@@ -114,16 +120,23 @@ describe.skipIf(notRun !== undefined)(`POP3 from Dovecot's IMAP${whyNotRun}`, ()
   }
 
   it('keeps the names of messages over five sessions and a restart, and tells new ones apart', async () => {
-    const first = await (await talk(LOGIN.username)).uids();
+    const listed = async (): Promise<string[]> => {
+      const talking = await talk(LOGIN.username);
+      const uids = await talking.uids();
+      await talking.say('QUIT');
+      return uids;
+    };
+    const first = await listed();
     expect(new Set(first).size).toBe(messages.length);
-    for (let session = 0; session < 5; session += 1) expect(await (await talk(LOGIN.username)).uids()).toEqual(first);
+    for (let session = 0; session < 5; session += 1) expect(await listed()).toEqual(first);
     await relay.stop();
     relay = await startRelay(configured);
     const again = await talk(LOGIN.username);
     expect(await again.uids()).toEqual(first);
     await put(BILLING, [sampleMessage('a kilobyte of text', PRINTERS, BILLING).content]);
     expect(await again.uids(), 'a session sees what was there when it began').toEqual(first);
-    expect((await (await talk(LOGIN.username)).uids()).slice(0, -1)).toEqual(first);
+    await again.say('QUIT');
+    expect((await listed()).slice(0, -1)).toEqual(first);
   }, 120_000);
 
   it('deletes at QUIT, and nothing where the connection breaks before', async () => {

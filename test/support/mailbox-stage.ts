@@ -14,6 +14,7 @@ import { type Problem, problem } from '../../src/core/problem.ts';
 import { PasswordCheck } from '../../src/platform/password-check.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { ClientDirectory } from '../../src/policy/client-directory.ts';
+import type { PlaceLimits } from '../../src/policy/peer-places.ts';
 import { FrontSession } from '../../src/proxy/front-session.ts';
 import { Maildrops } from '../../src/pop3-from-imap/maildrops.ts';
 import { WayMemory } from '../../src/pop3-from-imap/way-memory.ts';
@@ -65,6 +66,8 @@ export interface MailboxStageOptions {
   readonly peer?: string;
   /** In place of {@link MAILBOX_CLIENTS}. */
   readonly clients?: readonly Client[];
+  /** How many connections there may be; as in production unless told. */
+  readonly places?: PlaceLimits;
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
@@ -153,6 +156,7 @@ export async function openMailboxStage(options: MailboxStageOptions): Promise<Ma
     clock,
     random: systemRandom,
     log,
+    ...(options.places === undefined ? {} : { places: options.places }),
   };
   const listener = new MailboxListener(settings, deps);
   const opened = await listener.open();

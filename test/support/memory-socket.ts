@@ -8,12 +8,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Duplex } from 'node:stream';
 
 export class MemorySocket extends Duplex {
-  readonly remoteAddress = '10.9.1.1';
+  readonly remoteAddress: string;
   readonly remotePort = 50_000;
   readonly localAddress = '10.9.0.1';
   readonly localPort = 25;
   readonly readyState = 'open';
   #written = '';
+
+  constructor(remoteAddress = '10.9.1.1') {
+    super();
+    this.remoteAddress = remoteAddress;
+  }
 
   /** Everything the server has written. */
   get written(): string {

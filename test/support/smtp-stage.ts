@@ -12,6 +12,7 @@ import { ListenerEngine } from '../../src/listener/listener-engine.ts';
 import { PasswordCheck } from '../../src/platform/password-check.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { ClientDirectory } from '../../src/policy/client-directory.ts';
+import type { PlaceLimits } from '../../src/policy/peer-places.ts';
 import { testClient } from './accounts.ts';
 import { EagerClock } from './eager-clock.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -64,6 +65,8 @@ export interface StageOptions {
   readonly clock?: Clock;
   /** Where connections seem to come from; 127.0.0.1 unless told. */
   readonly peer?: string;
+  /** How many connections there may be; as in production unless told. */
+  readonly places?: PlaceLimits;
 }
 
 export interface SmtpStage {
@@ -88,6 +91,7 @@ export async function openSmtpStage(options: StageOptions = {}): Promise<SmtpSta
     random: systemRandom,
     log,
     hostname: 'relay.test',
+    ...(options.places === undefined ? {} : { places: options.places }),
   });
   if (options.peer !== undefined) {
     engine.server.prependListener('connection', (socket) => Object.defineProperty(socket, 'remoteAddress', { value: options.peer }));

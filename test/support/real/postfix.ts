@@ -115,6 +115,9 @@ smtpd_end_of_data_restrictions = check_recipient_access texthash:${config}/conte
 smtpd_client_connection_count_limit = ${settings.connectionLimit}
 smtpd_recipient_limit = 500
 smtpd_error_sleep_time = 0
+# As Postfix was before it learned of SMTP smuggling: whether a relay lets it through must show.
+smtpd_forbid_bare_newline = no
+smtpd_forbid_unauth_pipelining = no
 # Tests provoke refusals by the dozen on one session; the default of 20 would end it with 421.
 smtpd_hard_error_limit = 1000
 # As Microsoft 365: 35 MB. line_length_limit stays at its default of 2,048, as on most servers.

@@ -95,7 +95,7 @@ describe('with the password', () => {
     expect((await ask(stage, 'GET', '/api/v1/status', GOOD)).status).toBe(200);
   });
 
-  it('wrong ones are slowed down, also when they come at once, and said in the log without the password', async () => {
+  it('W08 wrong ones are slowed down, also when they come at once, and said in the log without the password', async () => {
     const clock = new FakeClock();
     const stage = await openAdminStage({ clock });
     const tries = await Promise.all(
@@ -129,7 +129,7 @@ describe('a page', () => {
     return { cookie, token: String(answer.document['csrfToken']), answer };
   }
 
-  it('signs in, and gets a cookie that no script can read and no other site sends', async () => {
+  it('W08 signs in, and gets a cookie that no script can read and no other site sends', async () => {
     const { cookie, answer } = await signIn(await openAdminStage());
     expect(answer).toMatchObject({ status: 200, document: { isSignedIn: true, asksForPassword: true } });
     expect(cookie).toMatch(/^postern_session=[A-Za-z0-9_-]{43}$/);
@@ -142,7 +142,7 @@ describe('a page', () => {
     expect([answer.status, answer.headers['set-cookie']]).toEqual([401, undefined]);
   });
 
-  it('changes something only with the token of its session', async () => {
+  it('W02 changes something only with the token of its session', async () => {
     const stage = await openAdminStage();
     const { cookie, token } = await signIn(stage);
     const other = await signIn(stage);
@@ -191,7 +191,7 @@ describe('a page', () => {
     ['with no origin to speak of', { origin: 'null' }],
     ['with the right host on another port', { origin: 'http://127.0.0.1:1' }],
     ['with another scheme', { origin: 'https://127.0.0.1' }],
-  ])('of somebody else is refused, %s, even with everything else', async (_, headers) => {
+  ])('W02 of somebody else is refused, %s, even with everything else', async (_, headers) => {
     const stage = await openAdminStage();
     const { cookie, token } = await signIn(stage);
     const everything = { cookie, 'x-csrf-token': token, ...JSON_TYPE, ...GOOD, ...headers };
@@ -234,7 +234,7 @@ describe('without a password in the configuration', () => {
   });
 });
 
-describe('the name that is asked for', () => {
+describe('W01 the name that is asked for', () => {
   it.each([
     '127.0.0.1',
     '127.0.0.1:8025',
@@ -280,7 +280,7 @@ describe('hostile HTTP', () => {
     ['doubled slashes', 'GET', '//api/v1/status'],
     ['a slash behind', 'GET', '/api/v1/status/'],
     ['another spelling', 'GET', '/API/V1/STATUS'],
-  ])('%s leads nowhere', async (_, method, path) => {
+  ])('W09 %s leads nowhere', async (_, method, path) => {
     expect(await ask(await openAdminStage(), method, path, GOOD)).toMatchObject({ status: 404, document: { code: 'API_REQUEST_INVALID' } });
   });
 
@@ -310,7 +310,7 @@ describe('hostile HTTP', () => {
     ['a very deep document', 'application/json', '['.repeat(100_000), 400],
     ['an empty filter', 'application/json', '{"filter":{}}', 400],
     ['nothing', 'application/json', '', 400],
-  ])('a change with %s changes nothing', async (_, type, body, status) => {
+  ])('W02 W11 a change with %s changes nothing', async (_, type, body, status) => {
     const stage = await openAdminStage();
     await accept(stage.spool, newMessage(1));
     const headers = { ...GOOD, ...(type === undefined ? {} : { 'content-type': type }) };
@@ -318,7 +318,7 @@ describe('hostile HTTP', () => {
     expect((await stage.spool.stats()).entries).toBe(1);
   });
 
-  it('a body beyond the bound is answered before it has come', async () => {
+  it('W11 a body beyond the bound is answered before it has come', async () => {
     const stage = await openAdminStage({ secret: 'none' });
     const head = 'POST /api/v1/queue/drop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
     expect(await talk(stage, `${head}Content-Length: ${2 ** 40}\r\n\r\n{`)).toMatch(/^HTTP\/1\.1 413 /);
@@ -346,13 +346,13 @@ describe('hostile HTTP', () => {
       'GET /api/v1/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
       /^HTTP\/1\.1 404 /,
     ],
-  ])('%s is refused, and others are served', async (_, text, expected) => {
+  ])('W11 %s is refused, and others are served', async (_, text, expected) => {
     const stage = await openAdminStage({ secret: 'none' });
     expect(await talk(stage, text, text.includes('Upgrade'))).toMatch(expected);
     expect((await ask(stage, 'GET', '/healthz')).status).toBe(200);
   });
 
-  it('headers that never end are cut off, and so is a body that does not come', async () => {
+  it('W11 headers that never end are cut off, and so is a body that does not come', async () => {
     const stage = await openAdminStage({ secret: 'none', limits: { headersTime: 300, requestTime: 600 } });
     expect(await talk(stage, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ')).toMatch(/^(HTTP\/1\.1 408 .*)?/s);
     const head = 'POST /api/v1/queue/drop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{';
@@ -377,7 +377,7 @@ describe('hostile HTTP', () => {
 });
 
 describe('what is answered', () => {
-  it('may not be kept, framed, sniffed or read by others', async () => {
+  it('W12 may not be kept, framed, sniffed or read by others', async () => {
     const { headers } = await ask(await openAdminStage(), 'GET', '/api/v1/status', GOOD);
     expect(headers).toMatchObject({
       'cache-control': 'no-store',

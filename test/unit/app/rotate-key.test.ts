@@ -66,7 +66,7 @@ async function problemOf(promise: Promise<unknown>) {
 }
 
 describe('rotateStateKey', () => {
-  it('encrypts everything with a new key and forgets the old one', async () => {
+  it('L06 encrypts everything with a new key and forgets the old one', async () => {
     await fill();
     const [before] = await linesOf();
     expect(await rotate()).toEqual({ resealed: 3, keys: 1, needed: 1, left: [] });
@@ -124,7 +124,7 @@ describe('rotateStateKey', () => {
     expect(await (await openStore()).load('billing')).toEqual(grant(generation));
   });
 
-  it('keeps an old key as long as something needs it, and says what', async () => {
+  it('L06 keeps an old key as long as something needs it, and says what', async () => {
     await fill();
     const rotation = await rotate({ accounts: ['billing', 'sales'] });
     expect(rotation).toMatchObject({ resealed: 2, keys: 2, needed: 2 });

@@ -26,8 +26,8 @@ const TOLD_MORE_THAN_ONCE = new Set([
   'unclosed quote',
   'tab indentation',
   'TLS with a certificate that is not there',
-  'TLS without a certificate',
-  'admin with TLS and no certificate',
+  'T17 TLS without a certificate',
+  'T17 admin with TLS and no certificate',
   'providers in a circle',
 ]);
 

@@ -46,7 +46,14 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
   { name: 'a list in place of a map', yaml: '- a\n', line: 1, path: '', message: 'must be a map' },
   { name: 'text in place of a map', yaml: 'hello\n', line: 1, path: '', message: 'must be a map' },
   // Keys and types.
-  { name: 'unknown section', yaml: 'log: {}\nlistners: {}\n', line: 2, path: 'listners', message: 'unknown key', suggestion: 'listeners' },
+  {
+    name: 'X02 unknown section',
+    yaml: 'log: {}\nlistners: {}\n',
+    line: 2,
+    path: 'listners',
+    message: 'unknown key',
+    suggestion: 'listeners',
+  },
   {
     name: 'unknown key in another style',
     yaml: account(`grant: refresh_token, ${ENTRA}, client_secret: x`),
@@ -63,7 +70,7 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
     message: 'unknown key',
   },
   {
-    name: 'verification switched off',
+    name: 'T16 verification switched off',
     yaml: 'providers:\n  lab:\n    extends: google\n    rejectUnauthorized: false\n',
     line: 4,
     path: 'providers.lab.rejectUnauthorized',
@@ -71,7 +78,7 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
   },
   { name: 'a map in place of a list', yaml: 'clients: { name: a }\n', line: 1, path: 'clients', message: 'must be a list' },
   {
-    name: 'a number in place of text',
+    name: 'X02 a number in place of text',
     yaml: 'clients:\n  - { name: 5, networks: [::1] }\n',
     line: 2,
     path: 'clients[0].name',
@@ -101,7 +108,7 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
     message: 'mail address',
   },
   {
-    name: 'an empty address',
+    name: 'X02 an empty address',
     yaml: account('grant: basic, password: x').replace('main@contoso.com', '""'),
     line: 2,
     path: 'accounts[0].mailbox',
@@ -117,16 +124,16 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
   { name: 'a duration without a unit', yaml: 'delivery: { budget: 15 }\n', line: 1, path: 'delivery.budget', message: '15s, 4h or 5d' },
   { name: 'a size without a unit', yaml: 'delivery: { queueLimit: "35" }\n', line: 1, path: 'delivery.queueLimit', message: '35MB' },
   // Listeners.
-  { name: 'port 0', yaml: 'listeners: { smtp: [{ port: 0 }] }\n', line: 1, path: 'listeners.smtp[0].port', message: 'at least 1' },
+  { name: 'X02 port 0', yaml: 'listeners: { smtp: [{ port: 0 }] }\n', line: 1, path: 'listeners.smtp[0].port', message: 'at least 1' },
   {
-    name: 'port 70000',
+    name: 'X02 port 70000',
     yaml: 'listeners: { smtp: [{ port: 70000 }] }\n',
     line: 1,
     path: 'listeners.smtp[0].port',
     message: 'at most 65535',
   },
   {
-    name: 'one port twice',
+    name: 'X02 one port twice',
     yaml: `listeners:\n  smtp:\n    - { port: 2525 }\n    - { port: 2525 }\n${GOOD_CLIENT}`,
     line: 4,
     path: 'listeners.smtp[1].port',
@@ -140,21 +147,21 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
     message: 'port 2525 is used twice',
   },
   {
-    name: 'open to the network without any client',
+    name: 'X06 open to the network without any client',
     yaml: 'listeners:\n  smtp:\n    - { host: 0.0.0.0 }\n',
     line: 3,
     path: 'listeners.smtp[0].host',
     message: 'open relay',
   },
   {
-    name: 'open to everybody by network',
+    name: 'X06 open to everybody by network',
     yaml: 'listeners: { smtp: [{ host: "::" }] }\nclients:\n  - { name: all, networks: [0.0.0.0/0] }\n',
     line: 3,
     path: 'clients[0].networks[0]',
     message: 'open relay',
   },
   {
-    name: 'TLS without a certificate',
+    name: 'T17 TLS without a certificate',
     yaml: `listeners:\n  smtp:\n    - { tls: implicit, key: k.pem }\n${GOOD_CLIENT}`,
     line: 3,
     path: 'listeners.smtp[0].cert',
@@ -175,7 +182,7 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
     message: 'needs tls',
   },
   {
-    name: 'admin off loopback without a password',
+    name: 'W12 W08 admin off loopback without a password',
     yaml: 'admin:\n  host: 0.0.0.0\n',
     line: 1,
     path: 'admin.password',
@@ -196,7 +203,7 @@ export const BAD_LOCAL_CONFIGS: readonly BadConfig[] = [
     message: 'keep one of the two',
   },
   {
-    name: 'admin with TLS and no certificate',
+    name: 'T17 admin with TLS and no certificate',
     yaml: 'admin:\n  tls: implicit\n  key: k.pem\n',
     line: 1,
     path: 'admin.cert',

@@ -191,7 +191,7 @@ describe('references', () => {
   });
 });
 
-describe('access to files', () => {
+describe('L03 access to files', () => {
   const yaml = 'clients: [{ name: a, username: a, password: "${file:shared}" }]';
 
   it('by others is worth a notice', async () => {
@@ -305,7 +305,7 @@ fetch: [{ account: main, to: { maildir: ./mail } }]
 });
 
 describe('the process', () => {
-  it('is refused where verification of certificates is switched off', async () => {
+  it('T16 is refused where verification of certificates is switched off', async () => {
     expect(problemsOf(await folder.load(GOOD_CLIENT, { NODE_TLS_REJECT_UNAUTHORIZED: '0' }))).toMatchObject([
       { path: 'NODE_TLS_REJECT_UNAUTHORIZED', message: expect.stringContaining('verification') },
     ]);

@@ -286,7 +286,7 @@ describe('auto, with an upstream that takes its time', () => {
 });
 
 describe('an application', () => {
-  it('that vanishes before end-of-data leaves nothing behind, and nothing goes upstream', async () => {
+  it('N05 that vanishes before end-of-data leaves nothing behind, and nothing goes upstream', async () => {
     const lab = await Lab.open();
     const { transaction } = await lab.begin();
     await transaction.addForwardPath({ address: 'a@x.test' });

@@ -131,7 +131,7 @@ test('whatever is accepted can be written between brackets: no control character
   );
 });
 
-describe('linear: twice the text is at most about twice the steps', () => {
+describe('R06 linear: twice the text is at most about twice the steps', () => {
   test.each([
     ['opening brackets', (n: number) => '<'.repeat(n)],
     ['quotes', (n: number) => '"'.repeat(n)],

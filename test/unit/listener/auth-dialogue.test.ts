@@ -60,7 +60,7 @@ test('a right password costs no pause', async () => {
   expect(took).toBe(0);
 });
 
-test('unknown user, wrong password and wrong password with a hash get one reply after one time', async () => {
+test('A08 unknown user, wrong password and wrong password with a hash get one reply after one time', async () => {
   const answers = [];
   for (const username of ['nobody', 'erp', 'hashed']) {
     const bench = new Bench();
@@ -71,7 +71,7 @@ test('unknown user, wrong password and wrong password with a hash get one reply 
   expect(answers[0]?.took).toBe(seconds(1));
 });
 
-test('each failure on a connection is answered later than the one before, up to eight seconds, and the sixth try not at all', async () => {
+test('A06 each failure on a connection is answered later than the one before, up to eight seconds, and the sixth try not at all', async () => {
   const bench = new Bench();
   const dialogue = bench.connect();
   const waits: number[] = [];

@@ -123,7 +123,7 @@ describe('closing', () => {
     expect(submission.transactions.map(({ outcome }) => outcome)).toEqual(['abandoned']);
   });
 
-  test('a client in the middle of a TLS handshake holds nothing up', async () => {
+  test('T14 a client in the middle of a TLS handshake holds nothing up', async () => {
     const { listener, port } = await open({ tls: 'implicit' });
     const talk = SmtpTalk.plain(port);
     await settled();

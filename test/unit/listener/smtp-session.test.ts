@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { minutes, seconds } from '../../../src/core/clock.ts';
+import { milliseconds, minutes, seconds } from '../../../src/core/clock.ts';
 import { octets } from '../../../src/core/octets.ts';
 import { ProblemError } from '../../../src/core/problem.ts';
 import { testClient } from '../../support/accounts.ts';
@@ -27,12 +27,12 @@ async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await nextTurn();
 }
 
-/** Send one octet and wait until the session has it, so that the clock does not overtake the network. */
-async function trickle(stage: SmtpStage, talk: SmtpTalk): Promise<void> {
+/** Send a little and wait until the session has it, so that the clock does not overtake the network. */
+async function trickle(stage: SmtpStage, talk: SmtpTalk, text = 'x'): Promise<void> {
   const received = (): number => [...stage.engine.sessions()].reduce((sum, { _socket }) => sum + _socket.bytesRead, 0);
   const before = received();
-  talk.send('x');
-  await until(() => received() > before || stage.engine.connections.size === 0);
+  talk.send(text);
+  await until(() => received() >= before + text.length || stage.engine.connections.size === 0);
 }
 
 const START = 'EHLO x\r\nMAIL FROM:<scan@postern.test>\r\nRCPT TO:<a@example.test>\r\nDATA\r\n';
@@ -47,7 +47,7 @@ async function inContent(stage: SmtpStage): Promise<SmtpTalk> {
 }
 
 describe('idle', () => {
-  test('a stranger is sent away after a minute, a known client after five', async () => {
+  test('R01 a stranger is sent away after a minute, a known client after five', async () => {
     const clock = new FakeClock();
     const [strange, known] = await Promise.all([open({ clock, peer: '192.0.2.1' }), open({ clock })]);
     const [stranger, client] = [SmtpTalk.plain(strange.port), SmtpTalk.plain(known.port)];
@@ -60,7 +60,7 @@ describe('idle', () => {
     expect(await client.reply()).toBe('421 4.4.2 Idle for too long');
   });
 
-  test('single octets without a line end do not count as talk (R03)', async () => {
+  test('R03 single octets without a line end do not count as talk', async () => {
     const clock = new FakeClock();
     const stage = await open({ clock, peer: '192.0.2.1' });
     const talk = SmtpTalk.plain(stage.port);
@@ -72,16 +72,31 @@ describe('idle', () => {
     expect(await talk.reply()).toBe('421 4.4.2 Idle for too long');
   });
 
-  test('content that stops is given three minutes, content that trickles half an hour altogether', async () => {
+  test('R03 content of an octet every half second is given three minutes, and so is content that stops', async () => {
     const clock = new FakeClock();
     const stage = await open({ clock });
+    const trickling = await inContent(stage);
+    let sent = 0;
+    for (; trickling.unread === '' && sent < 500; sent += 1) {
+      await trickle(stage, trickling);
+      await clock.advance(milliseconds(500));
+    }
+    expect(await trickling.reply()).toBe('421 4.4.2 Content comes too slowly');
+    expect(sent).toBeGreaterThanOrEqual(360);
+    await trickling.closed();
+    expect(stage.submission.transactions.map(({ outcome }) => outcome)).toEqual(['abandoned']);
+  });
+
+  test('R03 content of 500 octets a second goes on, and has half an hour altogether', async () => {
+    const clock = new FakeClock();
+    const stage = await open({ clock, settings: { maxSize: octets(2_000_000) } });
     const stopped = await inContent(stage);
     await clock.advance(minutes(4));
     expect(await stopped.reply()).toBe('421 4.4.2 Idle for too long');
     await stopped.closed();
     const trickling = await inContent(stage);
     for (let count = 0; count < 31; count += 1) {
-      await trickle(stage, trickling);
+      await trickle(stage, trickling, `${'x'.repeat(998)}\r\n`.repeat(30));
       await clock.advance(minutes(1));
     }
     expect(await trickling.reply()).toBe('421 4.4.2 The transaction takes too long');
@@ -129,7 +144,7 @@ describe('connections that break', () => {
     expect(stage.log.of('message-refused')).toEqual([]);
   });
 
-  test('while the delivery waits for more content: what it reads throws, so that it sends no final dot', async () => {
+  test('N05 while the delivery waits for more content: what it reads throws, so that it sends no final dot', async () => {
     const stage = await open();
     const talk = await inContent(stage);
     talk.send(`Subject: x\r\n\r\n${'text\r\n'.repeat(100)}`);
@@ -145,7 +160,7 @@ describe('connections that break', () => {
     });
   });
 
-  test('behind end-of-data: the message is delivered once, and the log says that the reply may not have been read (C23)', async () => {
+  test('C23 behind end-of-data: the message is delivered once, and the log says that the reply may not have been read', async () => {
     const stage = await open();
     const latch = new Latch();
     stage.submission.beforeAnswer = () => latch.passed;
@@ -184,7 +199,7 @@ test('a slow delivery holds the client back instead of filling memory', async ()
   expect(stage.submission.submitted[0]?.content?.length).toBeGreaterThan(32 * 1024 * 1000);
 });
 
-test('20,000 recipients in one write are all answered, in order (C12)', async () => {
+test('C12 20,000 recipients in one write are all answered, in order', async () => {
   const stage = await open();
   const talk = SmtpTalk.plain(stage.port);
   talk.send(`EHLO x\r\nMAIL FROM:<scan@postern.test>\r\n${'RCPT TO:<a@example.test>\r\n'.repeat(20_000)}NOOP\r\n`);
@@ -194,7 +209,7 @@ test('20,000 recipients in one write are all answered, in order (C12)', async ()
 });
 
 describe('TLS', () => {
-  test('clear text sent behind STARTTLS in the same segment is never answered, neither before nor inside TLS (T01)', async () => {
+  test('T01 clear text sent behind STARTTLS in the same segment is never answered, neither before nor inside TLS', async () => {
     const stage = await open({ settings: { tls: 'starttls' } });
     const talk = SmtpTalk.plain(stage.port);
     await talk.reply();
@@ -222,7 +237,7 @@ describe('TLS', () => {
     expect(stage.log.of('session-ended')[0]?.tls).toMatch(/^TLSv1\.[23] /);
   });
 
-  test.each(['implicit', 'starttls'] as const)('%s: a handshake that does not come is given ten seconds (T14)', async (tls) => {
+  test.each(['implicit', 'starttls'] as const)('T14 %s: a handshake that does not come is given ten seconds', async (tls) => {
     const clock = new FakeClock();
     const stage = await open({ clock, settings: { tls } });
     const talk = SmtpTalk.plain(stage.port);
@@ -265,7 +280,7 @@ describe('TLS', () => {
     ['no key', { tls: 'implicit', key: '' }],
     ['a certificate that is none', { tls: 'implicit', cert: 'x' }],
     ['a key of another certificate', { tls: 'starttls', key: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n' }],
-  ] as const)('%s: refuses to start, and never falls back on a built-in key (T17)', async (_, settings) => {
+  ] as const)('T17 %s: refuses to start, and never falls back on a built-in key', async (_, settings) => {
     await expect(open({ settings })).rejects.toThrow(ProblemError);
   });
 });

@@ -90,6 +90,6 @@ describe('everything a broken From could mean', () => {
   });
 });
 
-it.each(['(', '<', '"', '@', 'a@b,', 'a@', '[', '\\', ' ', ':', '<@a,', 'a.'])('comes to an end for 1 MB of %j', (unit) => {
+it.each(['(', '<', '"', '@', 'a@b,', 'a@', '[', '\\', ' ', ':', '<@a,', 'a.'])('R06 comes to an end for 1 MB of %j', (unit) => {
   expect(parseAddressList(unit.repeat(1_000_000 / unit.length)).addresses).toBeDefined();
 });

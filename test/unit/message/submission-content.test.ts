@@ -143,7 +143,7 @@ describe('what policy and log get to know', () => {
     expect(message).toMatchObject({ from, isFromMalformed: true });
   });
 
-  it('keeps the log line of a hostile Message-ID printable and short', async () => {
+  it('L02 keeps the log line of a hostile Message-ID printable and short', async () => {
     const message = await messageOf(`Message-ID: <a\x1b[2J\r\n\tb@c>${'x'.repeat(2000)}\r\n\r\n`);
     expect(message.messageId).toMatch(/^<a \[2J b@c>x+$/);
     expect(message.messageId?.length).toBeLessThanOrEqual(450);

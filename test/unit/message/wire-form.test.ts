@@ -63,7 +63,7 @@ describe('wire form', () => {
     expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(131_072);
   });
 
-  it.each([997, 998, 65_535, 65_536, 65_537, 5_000_000])('neither cuts nor folds a line of %i octets', async (length) => {
+  it.each([997, 998, 65_535, 65_536, 65_537, 5_000_000])('F17 neither cuts nor folds a line of %i octets', async (length) => {
     const line = `${'x'.repeat(length)}\r\n`;
     expect((await encode(line)) === line).toBe(true);
   });

@@ -41,7 +41,7 @@ describe('the scrubber', () => {
     expect(scrubberWith(TOKEN).scrub(`got ${TOKEN.slice(0, 300)}… instead`)).toBe('got [secret]… instead');
   });
 
-  it('leaves a JSON line parseable wherever the secret stands', () => {
+  it('L02 leaves a JSON line parseable wherever the secret stands', () => {
     fc.assert(
       fc.property(
         AWKWARD.filter((text) => text.length >= 6),

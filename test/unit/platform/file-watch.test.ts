@@ -81,7 +81,7 @@ describe('a change is seen', () => {
     await reaches(1);
   });
 
-  it('where Kubernetes exchanges the folder behind the link, twice within a second', async () => {
+  it('K10 where Kubernetes exchanges the folder behind the link, twice within a second', async () => {
     const publish = (version: string): void => {
       mkdirSync(path(version));
       writeFileSync(join(folder, version, 'token'), version);

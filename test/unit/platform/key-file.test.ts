@@ -48,7 +48,7 @@ describe('loadOrCreateKey', () => {
     expect(Buffer.from(await loadOrCreateKey(linked))).toEqual(Buffer.from(key));
   });
 
-  it.each([0o640, 0o604, 0o620, 0o644, 0o666])('refuses a key that others may read or write (mode %o)', async (mode) => {
+  it.each([0o640, 0o604, 0o620, 0o644, 0o666])('L03 refuses a key that others may read or write (mode %o)', async (mode) => {
     await loadOrCreateKey(path);
     const before = await readFile(path);
     await chmod(path, mode);

@@ -46,7 +46,7 @@ test('what is remembered holds for that hash alone', async () => {
   expect(asked.map((question) => question.hash)).toEqual(['H', 'other']);
 });
 
-test('an unknown user name costs a derivation where a known one may, and is wrong even if it succeeds', async () => {
+test('A08 an unknown user name costs a derivation where a known one may, and is wrong even if it succeeds', async () => {
   const { check, asked } = checkWith('secret');
   expect(await check.check(undefined, 'secret', true)).toBe('wrong');
   expect(asked).toEqual([{ password: 'secret', hash: NOBODY }]);

@@ -88,6 +88,9 @@ function start(account: Account): { readonly maildrops: Maildrops; readonly open
   return {
     maildrops,
     open: async (signal) => {
+      // A maildrop is for one session at a time.
+      for (const one of opened.splice(0)) one.close();
+      await noConnection();
       try {
         const one = await maildrops.open({ protocol: 'pop3', account: 'billing', ...(signal === undefined ? {} : { signal }) });
         opened.push(one);
@@ -251,7 +254,7 @@ describe('a maildrop from IMAP', () => {
     await noConnection();
   });
 
-  it('that is cut deletes nothing', async () => {
+  it('P03 that is cut deletes nothing', async () => {
     const maildrop = await served();
     const answered = new Promise((resolve) => maildrop.socket.once('data', resolve).resume());
     maildrop.socket.write('DELE 1\r\n');

@@ -83,7 +83,7 @@ describe('POP3 from IMAP', () => {
   });
 
   it.each([[['DELE 1', 'DELE 2', 'RSET', 'QUIT']], [['DELE 1', 'DELE 2']], [['DELE 1', 'NOOP', 'RETR 2']]])(
-    'deletes nothing after %j',
+    'P03 deletes nothing after %j',
     async (lines) => {
       const imap = new ScriptedImap(mailbox(CONTENTS));
       await talk(imap, ...lines);
@@ -162,7 +162,7 @@ describe('POP3 from IMAP', () => {
     ['a literal of no number', '* 1 FETCH (UID 5 BODY[] {99x}\r\n)\r\n%TAG% OK\r\n'],
     ['another tag', 'Z1 OK done\r\n'],
     ['a line without end', `* ${'x'.repeat(70_000)}`],
-  ])('does not follow a server that sends %s', async (_what, answer) => {
+  ])('I04 does not follow a server that sends %s', async (_what, answer) => {
     const { said, report } = await talk(
       new ScriptedImap(mailbox(CONTENTS, (command) => (command.includes('PEEK') ? answer : undefined))),
       'RETR 1',

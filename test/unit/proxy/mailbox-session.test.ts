@@ -44,7 +44,7 @@ class Reader {
 }
 
 describe('an upstream that vanishes', () => {
-  it('is told between responses', async () => {
+  it('I05 is told between responses', async () => {
     let refusal: Problem | undefined;
     const stage = await stageOf({ protocol: 'imap', refusal: () => refusal });
     const reader = new Reader(stage.port);
@@ -60,7 +60,7 @@ describe('an upstream that vanishes', () => {
     expect(stage.log.of('mailbox-lost')).toMatchObject([{ client: 'erp', account: 'billing', problem: { code: 'UPSTREAM_LOST' } }]);
   });
 
-  it('puts no word of ours into a message that is on its way', async () => {
+  it('I05 puts no word of ours into a message that is on its way', async () => {
     const stage = await stageOf({ protocol: 'imap', answer: () => '* 1 FETCH (BODY[] {100}\r\nhalf a line\r\n' });
     const reader = new Reader(stage.port);
     await reader.logIn();
@@ -71,7 +71,7 @@ describe('an upstream that vanishes', () => {
     expect(reader.text).toMatch(/half a line\r\n$/);
   });
 
-  it('nor into one of POP3', async () => {
+  it('I05 nor into one of POP3', async () => {
     const stage = await stageOf({ protocol: 'pop3', answer: () => '+OK\r\nhalf a message\r\n' });
     const reader = new Reader(stage.port);
     await reader.logInToPop3();
@@ -80,6 +80,18 @@ describe('an upstream that vanishes', () => {
     stage.upstreams[0]?.destroy();
     await once(reader.socket, 'end');
     expect(reader.text).toMatch(/half a message\r\n$/);
+  });
+});
+
+describe('an application that says its last word before its login is through', () => {
+  it.each(['imap', 'pop3'] as const)('%s: hears the answer, and its session ends at the provider too', async (protocol) => {
+    const stage = await stageOf({ protocol });
+    const reader = new Reader(stage.port);
+    reader.socket.end(protocol === 'imap' ? 'a LOGIN app local-password\r\n' : 'USER app\r\nPASS local-password\r\n');
+    await once(reader.socket, 'end');
+    expect(reader.text).toMatch(/^(?:a OK|\+OK Signed in)/m);
+    while (stage.log.of('mailbox-closed').length === 0) await nextTurn();
+    expect(stage.upstreams.map(({ readableEnded }) => readableEnded)).toEqual([true]);
   });
 });
 

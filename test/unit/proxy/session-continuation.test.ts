@@ -72,7 +72,7 @@ const sessions = (): number => mailbox.sockets.length;
 const continued = () => stage.log.of('mailbox-continued');
 
 describe('an access token that expires', () => {
-  it('inside IDLE: the application hears nothing of it, and then the next notice', async () => {
+  it('I05 inside IDLE: the application hears nothing of it, and then the next notice', async () => {
     await idle();
     mailbox.expire();
     await until(() => continued().length === 1);

@@ -26,7 +26,7 @@ const open = (masterKey: Uint8Array = KEY): FileTokenStore => new FileTokenStore
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
 
 describe('the files', () => {
-  it('are 0600 in a directory of 0700, one per account, with a name that can be read', async () => {
+  it('L03 are 0600 in a directory of 0700, one per account, with a name that can be read', async () => {
     await store.save('Billing/ERP', grant(1));
     await store.save('sales', grant(1));
     expect(await modeOf(directory)).toBe(0o700);
@@ -80,7 +80,7 @@ describe('what cannot be read', () => {
     return cause;
   }
 
-  it('with the wrong key is refused and said so, and is good again with the right one', async () => {
+  it('L06 with the wrong key is refused and said so, and is good again with the right one', async () => {
     await store.save('billing', grant(1));
     expect(await refusalOf(open(Buffer.alloc(32, 8)), 'billing')).toMatch(
       /written with another key \(id [0-9a-f]{16}, ours is [0-9a-f]{16}\)/,
@@ -140,7 +140,7 @@ describe('what cannot be read', () => {
     expect(await refusalOf(store, 'billing')).toMatch('nonce or tag');
   });
 
-  it('since it is a symbolic link', async () => {
+  it('L03 since it is a symbolic link', async () => {
     await store.save('billing', grant(1));
     await symlink(store.pathOf('billing'), store.pathOf('sales'));
     expect((await problemOf(store.load('sales'))).code).toBe('TOKEN_STORE_FAILED');

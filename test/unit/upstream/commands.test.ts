@@ -52,7 +52,7 @@ describe('MAIL', () => {
     });
   });
 
-  it('takes no second command or parameter from ENVID', () => {
+  it('C01 takes no second command or parameter from ENVID', () => {
     expect(mailCommand('a@b.test', { ...PLAIN, envid: 'x RET=FULL' }, ALL)).toMatchObject({ refusal: { code: 501 } });
     expect(mailCommand('a@b.test', { ...PLAIN, envid: 'x\r\nRCPT TO:<evil@x>' }, ALL)).toMatchObject({ refusal: { code: 501 } });
   });

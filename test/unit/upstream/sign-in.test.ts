@@ -202,7 +202,7 @@ describe('strings that must not be sent', () => {
     expect(lab.server.sessions[0]?.lines.filter((line) => line.startsWith('AUTH'))).toEqual([]);
   });
 
-  it('the user with a field of its own', async () => {
+  it('A03 the user with a field of its own', async () => {
     const lab = await startLab({ smtpUser: 'a@b\x01auth=Bearer EVIL\x01\x01' });
     expect(await failureOf(lab.begin())).toMatchObject({ stage: 'auth', problem: { code: 'CONFIG_INVALID' }, reply: { code: 454 } });
     expect(lab.server.sessions[0]?.lines.filter((line) => line.startsWith('AUTH'))).toEqual([]);

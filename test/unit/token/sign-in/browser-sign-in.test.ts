@@ -170,7 +170,7 @@ describe('a sign-in', () => {
   });
 });
 
-describe('an answer that is not the one to this sign-in ends nothing', () => {
+describe('W03 an answer that is not the one to this sign-in ends nothing', () => {
   it.each<[string, (answer: URL) => void, string]>([
     ['without a state', (answer) => answer.searchParams.delete('state'), 'has no state'],
     ['with an empty state', (answer) => answer.searchParams.set('state', ''), 'belongs to another sign-in'],
@@ -214,7 +214,7 @@ describe('an answer that is not the one to this sign-in ends nothing', () => {
 });
 
 describe('an answer', () => {
-  it('counts once', async () => {
+  it('W03 counts once', async () => {
     stage.sandbox.faults.token.next.push({ kind: 'delay', milliseconds: 300 });
     const { url, outcome } = await begin();
     const answer = await decide(url, MAILBOX);
@@ -229,7 +229,7 @@ describe('an answer', () => {
     await expect(visit(answer)).rejects.toThrow('fetch failed');
   });
 
-  it('with a code of somebody else and the right state is worth nothing: the verifier is bound to this sign-in', async () => {
+  it('W04 with a code of somebody else and the right state is worth nothing: the verifier is bound to this sign-in', async () => {
     const before = stage.store.saved.length;
     const attacker = await begin(stage.account({ name: 'attacker', mailbox: 'relay@sandbox.test', smtpUser: 'relay@sandbox.test' }));
     const victim = await begin();
@@ -245,7 +245,7 @@ describe('an answer', () => {
     await refuse(attacker);
   });
 
-  it('with a code of the same redirect URI but another verifier is worth nothing either', async () => {
+  it('W04 with a code of the same redirect URI but another verifier is worth nothing either', async () => {
     const redirect = `http://localhost:${await freePort()}/oauth/callback`;
     const victim = await begin(stage.account(), undefined, redirect);
     const url = new URL(victim.url);
@@ -254,7 +254,7 @@ describe('an answer', () => {
     expect(problem.cause).toContain('AADSTS501481');
   });
 
-  it('that refuses ends the sign-in; its words are shown as text', async () => {
+  it('W03 that refuses ends the sign-in; its words are shown as text', async () => {
     const { url, outcome } = await begin();
     const answer = await decide(url, MAILBOX, 'refuse');
     answer.searchParams.set('error_description', 'AADSTS65004: <script>alert(1)</script> \u001b[31m declined');
@@ -266,7 +266,7 @@ describe('an answer', () => {
     expect(page.text).not.toContain('<script');
   });
 
-  it('that nobody gives in ten minutes ends it, and nobody listens any more', async () => {
+  it('W03 that nobody gives in ten minutes ends it, and nobody listens any more', async () => {
     const clock = new FakeClock();
     const { url, outcome } = await begin(stage.account(), clock);
     const answer = await decide(url, MAILBOX);

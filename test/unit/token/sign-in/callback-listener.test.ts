@@ -71,14 +71,14 @@ describe('a request', () => {
     ['127.0.0.1', 421],
     ['127.0.0.1:1', 421],
     ['127.0.0.1:PORT', 200],
-  ])('for host %s is answered %i', async (host, status) => {
+  ])('W01 for host %s is answered %i', async (host, status) => {
     const { url, seen } = await start();
     const answer = await raw(Number(url.port), `GET /oauth/callback?state=s HTTP/1.1\r\nHost: ${host.replace('PORT', url.port)}\r\n\r\n`);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(seen).toHaveLength(status === 200 ? 1 : 0);
   });
 
-  it('without a host is refused', async () => {
+  it('W01 without a host is refused', async () => {
     const { url, seen } = await start();
     expect(await raw(Number(url.port), 'GET /oauth/callback HTTP/1.1\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /);
     expect(await raw(Number(url.port), 'GET /oauth/callback HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 421 /);
@@ -86,7 +86,7 @@ describe('a request', () => {
   });
 
   it.each(['/', '/oauth', '/oauth/callback/', '/oauth/callback/../../etc/passwd', '/favicon.ico', '/%00'])(
-    'for %s finds nothing',
+    'W09 for %s finds nothing',
     async (path) => {
       const { url, seen } = await start();
       const answer = await raw(Number(url.port), `GET ${path} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
@@ -110,7 +110,7 @@ describe('a request', () => {
 });
 
 describe('the socket', () => {
-  it('is on loopback only', async () => {
+  it('W05 is on loopback only', async () => {
     const { url } = await start({ host: 'localhost' });
     expect(url.hostname).toBe('localhost');
     const others = Object.values(networkInterfaces())
@@ -121,7 +121,7 @@ describe('the socket', () => {
     }
   });
 
-  it('is closed after use, and a page under way arrives', async () => {
+  it('W05 is closed after use, and a page under way arrives', async () => {
     const { url, listener } = await start();
     let answer: (page: { status: number; title: string; text: string }) => void = () => {};
     const asked = new Promise<void>((resolve) => {
@@ -141,7 +141,7 @@ describe('the socket', () => {
     await expect(fetch(url)).rejects.toThrow('fetch failed');
   });
 
-  it('that is taken is said clearly', async () => {
+  it('W05 that is taken is said clearly', async () => {
     const port = await freePort();
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import type { MessageOutcome } from '../core/ports/activity.ts';
+import type { FetchState } from '../core/ports/fetch-control.ts';
 
 export const WORDS = {
   name: 'Postern',
@@ -16,6 +17,7 @@ export const WORDS = {
     queue: 'Queue',
     accounts: 'Accounts',
     clients: 'Clients',
+    fetch: 'Fetch',
     trace: 'Trace',
     log: 'Log',
     setup: 'Set up',
@@ -157,6 +159,50 @@ export const WORDS = {
     newPassword: (name: string): string => `The new password of ${name}, shown this once:`,
     clear: 'clear text',
     never: 'never',
+  },
+  fetch: {
+    title: 'Fetch rules',
+    note: 'Mail that Postern brings from a mailbox to an application. Nothing leaves the mailbox before the other side has it.',
+    none: 'There is no rule under fetch: in the configuration; docs/fetch.md says what one is.',
+    states: {
+      starting: 'opens its mailbox',
+      working: 'at work',
+      waiting: 'waits for mail',
+      'backing-off': 'something is in the way',
+      paused: 'paused',
+      stopped: 'stopped',
+    } satisfies Record<FetchState, string>,
+    pausing: 'pauses after this message',
+    from: 'From',
+    of: (mailbox: string, account: string): string => `${mailbox} of ${account}`,
+    to: 'To',
+    lag: 'Lag of the last message',
+    lastUid: 'Settled up to UID',
+    behind: (uid: number, uidValidity: string): string => `${uid} (UIDVALIDITY ${uidValidity})`,
+    fetched: 'Fetched since start',
+    lastFetched: 'Last message',
+    lastLook: 'All was seen',
+    nextAttempt: 'Next attempt',
+    held: 'Offered again later',
+    owed: 'Still to be told to the mailbox',
+    never: 'never',
+    aside: 'Set aside',
+    asideCount: (count: number): string =>
+      count === 1
+        ? '1 message is not tried any more; it is still in the mailbox.'
+        : `${count} messages are not tried any more; they are still in the mailbox.`,
+    asideShown: (shown: number): string => `The first ${shown} of them:`,
+    columns: { uid: 'UID', at: 'Since', cause: 'Why' },
+    run: 'Run now',
+    runAside: 'Try them again',
+    pause: 'Pause',
+    resume: 'Resume',
+    reset: 'Begin anew',
+    resetAsk: (name: string): string =>
+      `Forget how far ${name} has got? It begins as at its first run: messages that were fetched before may come again.`,
+    resetYes: 'Begin anew',
+    resetNo: 'Leave it',
+    inTrouble: (name: string): string => `Fetch rule ${name}`,
   },
   trace: {
     title: 'Trace',

@@ -52,6 +52,7 @@ describe('postern fetch', () => {
         owed: 0,
         aside: [],
         asideCount: 0,
+        isPaused: false,
         lagSeconds: expect.any(Number),
       },
     ]);

@@ -296,6 +296,7 @@ export const WORDS = {
       write: 'Add the client',
       password: 'Its password, shown this once:',
       settings: 'Settings for the application',
+      docs: 'The same, and for connections with and without TLS, is in docs/clients.',
     },
     test: { title: '5. A test message', to: 'To', send: 'Send it', accepted: 'The provider has accepted it.' },
     reauthorise: 'Sign in again',

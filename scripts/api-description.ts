@@ -1,5 +1,7 @@
 /** docs/openapi.json: the description of the API on the admin port. */
 import { Doorkeeper } from '../src/admin/doorkeeper.ts';
+import { guestRoutes } from '../src/admin/guest-routes.ts';
+import { linkRoutes } from '../src/admin/link-routes.ts';
 import { describeApi } from '../src/admin/openapi.ts';
 import { sessionRoutes } from '../src/admin/session-routes.ts';
 import { setupRoutes } from '../src/admin/setup-routes.ts';
@@ -15,5 +17,5 @@ const unused = {} as never;
 export function renderApiDescription(): string {
   const log = createLog({ level: 'error', format: 'json' }, new Scrubber(), { write: () => undefined });
   const doorkeeper = new Doorkeeper({ secret: undefined, hostnames: [], isTls: false, clock: systemClock, log });
-  return `${JSON.stringify(describeApi([...apiRoutes(unused), ...sessionRoutes(doorkeeper), ...setupRoutes(unused)], 'v1'), undefined, 2)}\n`;
+  return `${JSON.stringify(describeApi([...apiRoutes(unused), ...linkRoutes(unused), ...sessionRoutes(doorkeeper), ...setupRoutes(unused), ...guestRoutes(unused, systemClock)], 'v1'), undefined, 2)}\n`;
 }

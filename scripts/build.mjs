@@ -40,12 +40,12 @@ export async function buildPostern() {
   }
 }
 
-/** The admin page: one script for browsers, and the files that stay as they are. */
+/** The admin page and the one of guests: a script for browsers each, and the files that stay as they are. */
 async function buildPage(outdir) {
   const page = join(root, 'src/page');
   await build({
     absWorkingDir: root,
-    entryPoints: { page: join(page, 'main.ts') },
+    entryPoints: { page: join(page, 'main.ts'), guest: join(page, 'guest.ts') },
     outdir,
     bundle: true,
     minify: true,
@@ -54,7 +54,7 @@ async function buildPage(outdir) {
     target: 'es2022',
     logLevel: 'warning',
   });
-  for (const name of ['index.html', 'page.css', 'icon.svg']) copyFileSync(join(page, name), join(outdir, name));
+  for (const name of ['index.html', 'guest.html', 'page.css', 'icon.svg']) copyFileSync(join(page, name), join(outdir, name));
 }
 
 /** Builds where dist/ is missing or older than a source file. */

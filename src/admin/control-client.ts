@@ -20,10 +20,12 @@ import type {
   QueueVerb,
 } from '../core/ports/queue-control.ts';
 import type { Readiness } from '../core/ports/relay-view.ts';
+import type { NewSignInLink } from '../core/ports/sign-in-links.ts';
 import type { TraceReading, TraceSubject, TraceView } from '../core/ports/traces.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
 import { absent, problemIn } from './api.ts';
+import { newLinkSchema } from './link-routes.ts';
 import { fetchViewSchema, fetchViewsSchema } from './fetch-routes.ts';
 import { readingSchema, removedSchema, traceSchema, tracesSchema } from './trace-routes.ts';
 import { readySchema } from './relay-routes.ts';
@@ -85,13 +87,19 @@ export class ControlClient implements QueueControl {
   /** What an operator does to fetch rules. */
   get fetch(): FetchControl {
     const ask = (rule: string, verb: string, body?: unknown): Promise<FetchView> =>
-      this.#ask(fetchViewSchema, 'POST', `/api/v1/fetch/${pathPart(rule)}/${verb}`, body);
+      this.#ask(fetchViewSchema, 'POST', `/api/v1/fetch/${namePart(rule, noRule)}/${verb}`, body);
     return {
       list: async () => (await this.#ask(fetchViewsSchema, 'GET', '/api/v1/fetch')).items,
       run: (rule, isAside) => ask(rule, 'run', { aside: isAside }),
       reset: (rule) => ask(rule, 'reset'),
       setPaused: (rule, paused) => ask(rule, 'pause', { paused }),
     };
+  }
+
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account, `SIGN_IN_UNAVAILABLE` where nobody signs in for it. */
+  makeSignInLink(account: string): Promise<NewSignInLink> {
+    const part = namePart(account, (name) => absent(`there is no account ${name} in the configuration`));
+    return this.#ask(newLinkSchema, 'POST', `/api/v1/accounts/${part}/sign-in-link`);
   }
 
   /** Whether applications can submit. @throws ProblemError `CONTROL_UNREACHABLE` */
@@ -209,6 +217,14 @@ interface Exchange {
 function traceId(id: string): string {
   if (/^[0-9a-f]{12}$/.test(id)) return id;
   throw absent(`there is no trace ${id}`);
+}
+
+const noRule = (rule: string): ProblemError => new ProblemError(problem('FETCH_RULE_UNKNOWN', `there is no fetch rule ${rule}`));
+
+/** @throws ProblemError: what the configuration cannot hold names nothing in it. */
+function namePart(name: string, unknown: (name: string) => ProblemError): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) return name;
+  throw unknown(name);
 }
 
 /** @throws ProblemError `SPOOL_ENTRY_UNKNOWN`: what a path cannot hold names no message. */

@@ -193,7 +193,7 @@ function passwordIn(authorization: string | undefined): string | undefined {
 }
 
 /** This machine has many loopback addresses and is one peer. */
-function addressOf(peer: string): IpAddress {
+export function addressOf(peer: string): IpAddress {
   const address = parseIpAddress(peer);
   return address === undefined || isLoopback(address) ? LOCAL : address;
 }

@@ -17,6 +17,7 @@ export const fetchViewSchema: z.ZodType<FetchView> = z.object({
   mailbox: z.string(),
   sink: z.string().describe('Where messages go.'),
   state: z.enum(['starting', 'working', 'waiting', 'backing-off', 'paused', 'stopped']),
+  isPaused: z.boolean().describe('Whether it is to rest; `state` says `paused` once the message under way is finished.'),
   uidValidity: z.string().optional(),
   lastUid: z.number().describe('Up to here messages are settled, but for those held or set aside.').optional(),
   fetched: z.number().describe('Messages since this process began.'),

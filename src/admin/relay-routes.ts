@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
+import { LISTENER_TLS } from '../core/listener.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
 import { absent, answerWith, type DocumentedRoute, type Route } from './api.ts';
 import { count, moment, problemSchema } from './shared-schemas.ts';
@@ -24,7 +25,7 @@ const statusSchema = readinessSchema.extend({
     problem: problemSchema.optional().describe('Why the one that is there now is not in use, or not wholly.'),
     problemSince: moment.optional(),
   }),
-  listeners: z.array(z.object({ name: z.string(), protocol: z.string(), isOpen: z.boolean(), sessions: count })),
+  listeners: z.array(z.object({ name: z.string(), protocol: z.string(), tls: z.enum(LISTENER_TLS), isOpen: z.boolean(), sessions: count })),
   accounts: z.object({ total: count, open: count.describe('Accounts that submit now.') }),
   queue: z.object({ messages: count, held: count, octets: count, limitOctets: count, quarantined: count }),
 });

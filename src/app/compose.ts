@@ -5,6 +5,7 @@
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { SignInDesk } from '../admin/sign-in-desk.ts';
 import type { Config } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
 import type { Client } from '../core/client.ts';
@@ -211,7 +212,9 @@ export class Relay implements Service {
       activity,
       lines,
       log,
-      ...(setup === undefined ? {} : { setup }),
+      ...(setup === undefined
+        ? {}
+        : { setup: { desk: setup, links: new SignInDesk({ setup, clock: systemClock, log, redactor: scrubber }) } }),
     });
     const expiry = new ExpiryWatch({ ends: gauged.secretEnds, alerts: desk, clock: systemClock });
     const own = { log: parts.log, observed: log, scrubber, inUse };

@@ -8,6 +8,8 @@ import type { DocumentedRoute, Route } from '../admin/api.ts';
 import type { ControlServer } from '../admin/control-server.ts';
 import type { Doorkeeper } from '../admin/doorkeeper.ts';
 import { fetchRoutes } from '../admin/fetch-routes.ts';
+import { guestRoutes } from '../admin/guest-routes.ts';
+import { linkRoutes } from '../admin/link-routes.ts';
 import { logRoutes } from '../admin/log-routes.ts';
 import { descriptionRoute } from '../admin/openapi.ts';
 import { queueRoutes } from '../admin/queue-routes.ts';
@@ -27,6 +29,7 @@ import type { LogReader } from '../core/ports/log-reader.ts';
 import type { QueueControl } from '../core/ports/queue-control.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
 import type { Setup } from '../core/ports/setup.ts';
+import type { GuestSignIn, SignInLinks } from '../core/ports/sign-in-links.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import type { Traces } from '../core/ports/traces.ts';
 import type { ProblemError } from '../core/problem.ts';
@@ -46,7 +49,8 @@ export interface DoorParts {
   readonly fetch: FetchControl;
   readonly activity: Activity;
   readonly lines: LogReader;
-  readonly setup?: Setup;
+  /** Absent: it cannot be set up while it runs. */
+  readonly setup?: { readonly desk: Setup; readonly links: SignInLinks & GuestSignIn };
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   readonly log: Log;
 }
@@ -86,13 +90,15 @@ export class Doors {
     { spool, calendar, view, traces, fetch, activity, lines, setup, metrics, log }: DoorParts,
   ) {
     const operations = apiRoutes({ queue: new SpoolQueue({ spool, clock: calendar, log }), view, traces, fetch, activity, lines });
-    const common = [...healthRoutes(view), metricsRoute(metrics), ...operations];
+    const links = setup === undefined ? [] : linkRoutes(setup.links);
+    const common = [...healthRoutes(view), metricsRoute(metrics), ...operations, ...links];
     this.#config = config;
     this.#log = log;
-    this.#controlRoutes = [...common, descriptionRoute(operations, VERSION)];
+    this.#controlRoutes = [...common, descriptionRoute([...operations, ...links], VERSION)];
     const behind = (door: Doorkeeper): readonly Route[] => {
-      const own = [...sessionRoutes(door), ...(setup === undefined ? [] : setupRoutes(setup))];
-      return [...pageRoutes(readPage()), ...common, ...own, descriptionRoute([...operations, ...own], VERSION)];
+      const setting = setup === undefined ? [] : [...setupRoutes(setup.desk), ...guestRoutes(setup.links, systemClock)];
+      const own = [...sessionRoutes(door), ...setting];
+      return [...pageRoutes(readPage()), ...common, ...own, descriptionRoute([...operations, ...links, ...own], VERSION)];
     };
     this.#admin = new AdminPort(config.admin, behind, log);
   }

@@ -15,13 +15,13 @@ import type { Mailboxes } from '../mailbox/mailboxes.ts';
 import type { SecretEnd } from '../observability/secret-expiry.ts';
 import type { TokenManager } from '../token/token-manager.ts';
 import type { SessionPool } from '../upstream/session-pool.ts';
-import type { ListenerState } from './listeners.ts';
+import type { WantedListenerState } from './listeners.ts';
 import type { ReloadStatus } from './reload.ts';
 
 /** Who is asked. */
 export interface GaugedRooms {
   readonly accounts: readonly Account[];
-  readonly listeners: readonly ListenerState[];
+  readonly listeners: readonly WantedListenerState[];
   readonly spool: Spool;
   readonly delivery: Delivery;
   readonly tokens: TokenManager;

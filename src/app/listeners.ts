@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { DurationMs } from '../core/clock.ts';
+import type { ListenerTls } from '../core/listener.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 
@@ -14,6 +15,7 @@ export interface ListenerSettings {
   readonly name: string;
   /** Absent: SMTP. */
   readonly protocol?: 'imap' | 'pop3';
+  readonly tls: ListenerTls;
   readonly cert?: string;
   readonly key?: string;
 }
@@ -25,6 +27,11 @@ export interface ListenerState {
   readonly isOpen: boolean;
   /** Sessions that are open. */
   readonly sessionCount: number;
+}
+
+/** How a port that is wanted is. */
+export interface WantedListenerState extends ListenerState {
+  readonly tls: ListenerTls;
 }
 
 /** A port, whatever is spoken there. */
@@ -57,11 +64,10 @@ export class ListenerSet<Settings extends ListenerSettings> {
   }
 
   /** How the wanted ports are, open or not. */
-  states(wanted: readonly Settings[]): readonly ListenerState[] {
-    return wanted.map((settings) => {
-      const { name } = settings;
-      const protocol = settings.protocol ?? 'smtp';
-      return this.#open.get(name)?.listener ?? { name, protocol, isOpen: false, sessionCount: 0 };
+  states(wanted: readonly Settings[]): readonly WantedListenerState[] {
+    return wanted.map(({ name, protocol, tls }) => {
+      const { isOpen = false, sessionCount = 0 } = this.#open.get(name)?.listener ?? {};
+      return { name, protocol: protocol ?? 'smtp', tls, isOpen, sessionCount };
     });
   }
 

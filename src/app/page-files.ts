@@ -9,6 +9,8 @@ import type { PageFile } from '../admin/page-routes.ts';
 const FILES = [
   { path: '/', name: 'index.html', type: 'text/html; charset=utf-8' },
   { path: '/page.js', name: 'page.js', type: 'text/javascript; charset=utf-8' },
+  { path: '/sign-in', name: 'guest.html', type: 'text/html; charset=utf-8' },
+  { path: '/guest.js', name: 'guest.js', type: 'text/javascript; charset=utf-8' },
   { path: '/page.css', name: 'page.css', type: 'text/css; charset=utf-8' },
   { path: '/icon.svg', name: 'icon.svg', type: 'image/svg+xml' },
 ] as const;

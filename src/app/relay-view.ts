@@ -56,7 +56,7 @@ export class RunningRelayView implements RelayView {
       uptimeSeconds: Math.floor(between(this.#begun, clock.monotonic()) / 1000),
       source: this.#source,
       configuration: describeConfiguration(this.#rooms.configuration()),
-      listeners: listeners.map(({ name, protocol, isOpen, sessionCount: sessions }) => ({ name, protocol, isOpen, sessions })),
+      listeners: listeners.map(({ name, protocol, tls, isOpen, sessionCount: sessions }) => ({ name, protocol, tls, isOpen, sessions })),
       accounts: { total: accounts.length, open: accounts.filter(({ name }) => delivery.stateOf(name)?.kind === 'open').length },
       queue: { messages: entries, held, octets, limitOctets: queueLimit, quarantined },
     };

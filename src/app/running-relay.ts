@@ -12,7 +12,10 @@ import { systemClock } from '../platform/system-clock.ts';
 import { controlSocket } from './control-socket.ts';
 
 /** What commands can ask of it. Each throws `CONTROL_UNREACHABLE` where none runs, or this user may not ask. */
-export type RunningRelay = Pick<ControlClient, 'startTrace' | 'traces' | 'readTrace' | 'removeTrace' | 'readiness' | 'fetch'>;
+export type RunningRelay = Pick<
+  ControlClient,
+  'startTrace' | 'traces' | 'readTrace' | 'removeTrace' | 'readiness' | 'fetch' | 'makeSignInLink'
+>;
 
 export function controlOf(config: Pick<Config, 'state'>): RunningRelay {
   return new ControlClient({ path: controlSocket(config), clock: systemClock });

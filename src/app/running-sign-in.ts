@@ -81,9 +81,9 @@ export class RunningSignIn implements SignInAudience {
     bring?.(address);
   }
 
-  /** @param outcome - How it ends. */
-  follow(outcome: Promise<SignedIn>): void {
-    this.#followed = this.#follow(outcome);
+  /** @param outcome - How it ends. @param ended - Is told so. */
+  follow(outcome: Promise<SignedIn>, ended: (view: SignInView) => void): void {
+    this.#followed = this.#follow(outcome).then(() => ended(this.#view));
   }
 
   /** Never rejects. */

@@ -9,22 +9,25 @@ import { randomBytes } from 'node:crypto';
 import { ReadableStream } from 'node:stream/web';
 import { type Config, describeFinding, type LoadResult } from '../config/config.ts';
 import type { Account } from '../core/account.ts';
-import type {
-  AccountDraft,
-  ClientDraft,
-  ConfigDocument,
-  ConfigEdit,
-  ExaminationStep,
-  NewClient,
-  Setup,
-  SignInView,
-  SignInWay,
-  TestMessage,
+import {
+  type AccountDraft,
+  type ClientDraft,
+  type ConfigDocument,
+  type ConfigEdit,
+  type ExaminationStep,
+  type NewClient,
+  type Setup,
+  SIGN_IN_WAYS,
+  type SignInOffer,
+  type SignInView,
+  type SignInWay,
+  type TestMessage,
 } from '../core/ports/setup.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { Scrubber } from '../observability/scrubber.ts';
 import { hashPassword } from '../platform/password.ts';
+import { signInAccount } from '../token/sign-in/sign-in.ts';
 import { ConfigWriter, type ConfigWriterOptions, type PlannedEdit, secretPath, writeSecret } from './config-writer.ts';
 import { RunningSignIn } from './running-sign-in.ts';
 import { signIn } from './sign-in.ts';
@@ -113,7 +116,14 @@ export class SetupDesk implements Setup {
     await Promise.all([...this.#signIns.values()].map((running) => running.end()));
   }
 
-  async startSignIn(name: string, way: SignInWay): Promise<SignInView> {
+  async offer(name: string): Promise<SignInOffer> {
+    const { account } = await this.#find(name);
+    const { smtpUser: user, provider } = signInAccount(account);
+    const ways = SIGN_IN_WAYS.filter((way) => (way === 'device' ? provider.deviceUrl : provider.authorizeUrl) !== undefined);
+    return { user, ways };
+  }
+
+  async startSignIn(name: string, way: SignInWay, ended: (view: SignInView) => void = () => undefined): Promise<SignInView> {
     const { config, account } = await this.#find(name);
     await this.#endOthers(name);
     const { scrubber, clock } = this.#options;
@@ -125,7 +135,7 @@ export class SetupDesk implements Setup {
       void older.end();
       this.#signIns.delete(oldest);
     }
-    running.follow(signIn(config, account, { way }, running, running.clock));
+    running.follow(signIn(config, account, { way }, running, running.clock), ended);
     await running.shown;
     return running.view;
   }
@@ -137,6 +147,10 @@ export class SetupDesk implements Setup {
       const ended = running.end();
       if (running.view.way === 'browser') await ended;
     }
+  }
+
+  async endSignIn(id: string): Promise<void> {
+    await this.#signIns.get(id)?.end();
   }
 
   signIn(id: string): SignInView | undefined {

@@ -1,5 +1,5 @@
 /**
- * `postern login ACCOUNT`: somebody signs in as the mailbox, and Postern keeps the refresh token.
+ * `postern login ACCOUNT`: somebody signs in as the mailbox, and Postern keeps the refresh token. With `--link`, its owner does so elsewhere.
  *
  * @packageDocumentation
  */
@@ -16,6 +16,7 @@ export const login: Command = {
   async run(invocation) {
     const way = chooseWay(invocation);
     if (way === undefined) return EXIT.usage;
+    if (way === 'link') return (await import('./login-link.ts')).makeLink(invocation);
     const loaded = await loadForCommand(invocation);
     if ('exitCode' in loaded) return loaded.exitCode;
     const [account] = chooseAccounts(loaded.config, invocation.positionals[0]) ?? [];
@@ -40,7 +41,12 @@ export const login: Command = {
   },
 };
 
-function chooseWay({ options }: Invocation): SignInWay | undefined {
+function chooseWay({ options }: Invocation): SignInWay | 'link' | undefined {
+  if (options['link'] === true) {
+    if (!['device', 'paste', 'no-browser', 'redirect-uri'].some((name) => options[name] !== undefined)) return 'link';
+    process.stderr.write('postern: --link goes with no other option: whoever opens it chooses the way\n');
+    return undefined;
+  }
   const isDevice = options['device'] === true;
   if (isDevice && options['paste'] === true) process.stderr.write('postern: --device and --paste exclude each other\n');
   else if (isDevice && options['redirect-uri'] !== undefined) process.stderr.write('postern: --device has no redirect URI\n');

@@ -38,12 +38,14 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   login: {
     usage: 'login ACCOUNT',
-    summary: 'sign in as the mailbox and store its refresh token [--device | --paste] [--no-browser] [--redirect-uri URI]',
+    summary:
+      'sign in as the mailbox and store its refresh token [--device | --paste] [--no-browser] [--redirect-uri URI]; [--link]: make a link by which its owner does',
     minPositionals: 1,
     maxPositionals: 1,
     options: {
       device: { type: 'boolean' },
       paste: { type: 'boolean' },
+      link: { type: 'boolean' },
       'no-browser': { type: 'boolean' },
       'redirect-uri': { type: 'string' },
     },

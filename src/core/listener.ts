@@ -9,7 +9,10 @@ import type { DurationMs } from './clock.ts';
 import type { Octets } from './octets.ts';
 
 /** How a connection from an application is protected. */
-export type ListenerTls = 'off' | 'starttls' | 'implicit';
+export const LISTENER_TLS = ['off', 'starttls', 'implicit'] as const;
+
+/** One of {@link LISTENER_TLS}. */
+export type ListenerTls = (typeof LISTENER_TLS)[number];
 
 /** The oldest TLS version accepted from an application. Old printers know nothing newer than TLS 1.0; upstream it is always 1.2. */
 export type ListenerMinTls = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';

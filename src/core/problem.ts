@@ -129,6 +129,12 @@ export const PROBLEMS = {
     remedy:
       'Sign in again as the mailbox; a private browser window helps where another user is remembered. If the user who signed in may send as the mailbox, name it as smtpUser.',
   },
+  SIGN_IN_LINK_INVALID: {
+    summary: 'A link to sign in is not, or no longer, good. Nothing was changed.',
+    heals: 'never',
+    remedy:
+      'Make another one: on the page under Accounts, Sign in again; or postern login ACCOUNT --link. If it was used by nobody whom you know, see in the log who opened it (sign-in-link-opened).',
+  },
   SIGN_IN_NO_REFRESH_TOKEN: {
     summary: 'The sign-in gave no refresh token, so the account could not go on by itself. Nothing was stored.',
     heals: 'after-repair',

@@ -129,6 +129,7 @@ export class Fetcher {
       mailbox,
       sink: this.#deps.sink.description,
       state: this.#state,
+      isPaused: this.#isPaused,
       fetched,
       held: cursor?.held.size ?? 0,
       owed: cursor?.owed.size ?? 0,
@@ -178,6 +179,7 @@ export class Fetcher {
   }
 
   async #session(): Promise<void> {
+    this.#state = 'starting';
     const cursor = await this.#cursor.load();
     if (cursor !== undefined) this.#deps.onAside(this.rule, cursor.aside.size, undefined);
     const source = await this.#deps.source.open(this.rule, this.#stopping.signal);

@@ -52,6 +52,9 @@ const RATES: Readonly<Record<string, RateKind>> = {
   'dead-letter': 'failed',
 };
 
+/** What pages show besides messages and callers. */
+const OF_INTEREST = /^(account|token|fetch)-|^(alert|message-fetched)$/;
+
 interface Step {
   readonly at: EpochMs;
   readonly level: string;
@@ -104,7 +107,7 @@ export class ActivityDesk implements Activity {
     if (level === 'trace') return; // Dialogues: the trace desk's.
     const isOfMessage = this.#hearOfMessage(level, fields, message);
     const isOfCaller = this.#hearOfCaller(level, fields);
-    if (isOfMessage || isOfCaller || fields.event.startsWith('account-') || fields.event.startsWith('token-') || fields.event === 'alert') {
+    if (isOfMessage || isOfCaller || OF_INTEREST.test(fields.event)) {
       this.#count += 1;
       for (const wake of this.#waiting) wake();
     }

@@ -45,10 +45,13 @@ export async function keepingFocus(place: Element, draw: () => Promise<void>): P
   await draw();
   if (before === undefined || document.activeElement !== document.body) return;
   const now = focusable(place);
-  const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === before.tagName && one.textContent === before.textContent;
+  const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === before.tagName && identityOf(one) === identityOf(before);
   const same = looksAlike(now[index]) ? now[index] : now.find(looksAlike);
   same?.focus({ preventScroll: true });
 }
+
+/** What says different things at different times, or the same as another, has a name of its own. */
+const identityOf = ({ dataset, textContent }: HTMLElement): string => dataset['same'] ?? textContent;
 
 const focusable = (place: Element): HTMLElement[] => [...place.querySelectorAll<HTMLElement>(FOCUSABLE)];
 

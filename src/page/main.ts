@@ -10,6 +10,7 @@ import { signInForm } from './sign-in.ts';
 import type { View } from './view.ts';
 import { accounts } from './views/accounts.ts';
 import { clients } from './views/clients.ts';
+import { fetch } from './views/fetch.ts';
 import { log } from './views/log.ts';
 import { messages } from './views/messages.ts';
 import { overview } from './views/overview.ts';
@@ -19,7 +20,7 @@ import { setup } from './views/setup.ts';
 import { trace } from './views/trace.ts';
 import { WORDS } from './words.ts';
 
-const VIEWS = { overview, messages, queue, accounts, clients, trace, log, setup, settings } as const satisfies Record<string, View>;
+const VIEWS = { overview, messages, queue, accounts, clients, fetch, trace, log, setup, settings } as const satisfies Record<string, View>;
 
 type Name = keyof typeof VIEWS;
 
@@ -66,8 +67,12 @@ async function show(): Promise<void> {
   };
   redraw = () => Promise.resolve();
   for (const link of root.querySelectorAll('nav a')) {
-    if (link.getAttribute('href') === `#/${name}`) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    const isCurrent = link.getAttribute('href') === `#/${name}`;
+    if (!isCurrent) link.removeAttribute('aria-current');
+    else {
+      link.setAttribute('aria-current', 'page');
+      link.scrollIntoView({ block: 'nearest', inline: 'center' }); // On a narrow screen they stand in a row that is wider.
+    }
   }
   document.title = `${WORDS.nav[name]} · ${WORDS.name}`;
   await guarded(async () => {

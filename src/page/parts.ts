@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import type { Problem } from '../core/problem.ts';
+import type { Healing } from '../core/problem.ts';
 import { type Child, h } from './dom.ts';
 import type { ProblemDocument } from './server.ts';
 import { WORDS } from './words.ts';
@@ -18,8 +18,16 @@ export function section(title: string, ...children: readonly Child[]): HTMLEleme
   return h('section', { class: 'card' }, h('h2', {}, title), ...children);
 }
 
+/** What of a problem is shown. */
+export interface ShownProblem {
+  readonly code: string;
+  readonly cause: string;
+  readonly heals: Healing;
+  readonly remedy: string;
+}
+
 /** What happened and what to do. */
-export function problemNote({ code, cause, heals, remedy }: Problem): HTMLElement {
+export function problemNote({ code, cause, heals, remedy }: ShownProblem): HTMLElement {
   return h(
     'div',
     { class: 'problem' },

@@ -30,7 +30,18 @@ interface Session {
 }
 
 export class Server {
+  readonly #tokenHeader: string;
   #token: string | undefined;
+
+  /** @param tokenHeader - By which requests are told from those of other pages. */
+  constructor(tokenHeader = 'x-csrf-token') {
+    this.#tokenHeader = tokenHeader;
+  }
+
+  /** From now on requests come with it. */
+  useToken(token: string | undefined): void {
+    this.#token = token;
+  }
 
   /** Whether requests will be served; has to be asked first. */
   async session(): Promise<Session> {
@@ -80,7 +91,7 @@ export class Server {
   }
 
   #note(session: Session): Session {
-    this.#token = session.csrfToken;
+    this.useToken(session.csrfToken);
     return session;
   }
 
@@ -96,7 +107,7 @@ export class Server {
   async #send(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(this.#token === undefined ? {} : { 'x-csrf-token': this.#token }),
+      ...(this.#token === undefined ? {} : { [this.#tokenHeader]: this.#token }),
     };
     try {
       return await fetch(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 import type { MessageOutcome } from '../core/ports/activity.ts';
+import type { FetchState } from '../core/ports/fetch-control.ts';
 
 export const WORDS = {
   name: 'Postern',
@@ -16,6 +17,7 @@ export const WORDS = {
     queue: 'Queue',
     accounts: 'Accounts',
     clients: 'Clients',
+    fetch: 'Fetch',
     trace: 'Trace',
     log: 'Log',
     setup: 'Set up',
@@ -158,6 +160,50 @@ export const WORDS = {
     clear: 'clear text',
     never: 'never',
   },
+  fetch: {
+    title: 'Fetch rules',
+    note: 'Mail that Postern brings from a mailbox to an application. Nothing leaves the mailbox before the other side has it.',
+    none: 'There is no rule under fetch: in the configuration; docs/fetch.md says what one is.',
+    states: {
+      starting: 'opens its mailbox',
+      working: 'at work',
+      waiting: 'waits for mail',
+      'backing-off': 'something is in the way',
+      paused: 'paused',
+      stopped: 'stopped',
+    } satisfies Record<FetchState, string>,
+    pausing: 'pauses after this message',
+    from: 'From',
+    of: (mailbox: string, account: string): string => `${mailbox} of ${account}`,
+    to: 'To',
+    lag: 'Lag of the last message',
+    lastUid: 'Settled up to UID',
+    behind: (uid: number, uidValidity: string): string => `${uid} (UIDVALIDITY ${uidValidity})`,
+    fetched: 'Fetched since start',
+    lastFetched: 'Last message',
+    lastLook: 'All was seen',
+    nextAttempt: 'Next attempt',
+    held: 'Offered again later',
+    owed: 'Still to be told to the mailbox',
+    never: 'never',
+    aside: 'Set aside',
+    asideCount: (count: number): string =>
+      count === 1
+        ? '1 message is not tried any more; it is still in the mailbox.'
+        : `${count} messages are not tried any more; they are still in the mailbox.`,
+    asideShown: (shown: number): string => `The first ${shown} of them:`,
+    columns: { uid: 'UID', at: 'Since', cause: 'Why' },
+    run: 'Run now',
+    runAside: 'Try them again',
+    pause: 'Pause',
+    resume: 'Resume',
+    reset: 'Begin anew',
+    resetAsk: (name: string): string =>
+      `Forget how far ${name} has got? It begins as at its first run: messages that were fetched before may come again.`,
+    resetYes: 'Begin anew',
+    resetNo: 'Leave it',
+    inTrouble: (name: string): string => `Fetch rule ${name}`,
+  },
   trace: {
     title: 'Trace',
     note: 'Listens to one client, account or message for 15 minutes, and shows its dialogues. Secrets are left out.',
@@ -209,10 +255,26 @@ export const WORDS = {
       open: 'Open the sign-in page',
       code: 'Enter this code there:',
       wait: 'Waiting until somebody has signed in.',
+      pasteNote: 'The browser ends at a page that cannot be shown. That is right: copy its whole address.',
       address: 'Address of the page where the browser has ended',
       paste: 'Use this address',
       done: (user: string): string => `Signed in as ${user}.`,
       doneUnknown: 'Signed in. The provider does not say who it was.',
+    },
+    link: {
+      title: 'Let the owner of the mailbox sign in elsewhere',
+      note: 'A link lets somebody without the admin password sign in for this account, and do nothing else. It can be opened once, within a day.',
+      make: 'Make a link',
+      another: 'Make another link',
+      made: (until: string): string => `Send this to the owner of the mailbox. It is shown this once and ends ${until}:`,
+      local:
+        'This link leads to the machine that it is opened on. For another machine, open this page under a name that is reached from there first: admin.host and admin.tls in postern.yaml.',
+      clear: 'This page is not encrypted, so whoever listens on the way can use the link first. Set admin.tls.',
+      unopened: (until: string): string => `Nobody has opened the link yet; it ends ${until}.`,
+      opened: (peer: string): string => `The link was opened from ${peer}`,
+      states: { opened: 'Nobody has signed in yet.', done: 'Somebody has signed in.', over: 'Nobody has signed in in time.' },
+      withdraw: 'Withdraw it',
+      withdrawn: 'The link is not good any more.',
     },
     doctor: {
       title: '3. Examine',
@@ -234,11 +296,29 @@ export const WORDS = {
       write: 'Add the client',
       password: 'Its password, shown this once:',
       settings: 'Settings for the application',
+      docs: 'The same, and for connections with and without TLS, is in docs/clients.',
     },
     test: { title: '5. A test message', to: 'To', send: 'Send it', accepted: 'The provider has accepted it.' },
     reauthorise: 'Sign in again',
     examine: 'Examine',
     accept: 'Make it a client',
+  },
+  guest: {
+    title: 'Sign in for Postern',
+    invitation:
+      'Somebody who runs Postern, a mail relay, asks you to sign in to your mailbox, so that applications can send and receive mail with it.',
+    promise:
+      'You sign in at your mail provider. Postern does not see your password. The link works once: go on when you have some minutes.',
+    goOn: 'Go on',
+    as: 'Sign in as',
+    how: 'With a code, you open a page of your mail provider on any device and type the code there. Without one, you sign in here and bring the address of the page that you end at.',
+    ways: { device: 'With a code, on any device', paste: 'In this browser, and paste an address' },
+    close: 'You can close this page.',
+    gone: 'What was begun is not there any more. Load this page again.',
+    nothing: 'This page is for a link that somebody sends you. There is none in the address.',
+    wrongMailbox: 'Sign out at your mail provider, or use a private browser window, and begin again.',
+    tellThem: 'Begin again, or tell what stands here to whoever sent you the link.',
+    askAgain: 'Nothing was changed. Ask whoever sent you the link for another one, and tell them if it was not you who opened it.',
   },
   log: {
     title: 'Log',

@@ -10,6 +10,20 @@ import { submit } from '../support/submit.ts';
 
 const LOGIN = { user: 'erp', pass: 'local-pässword 1' };
 const PASSWORD = 'canary-admin-password-0123456789';
+const MAILBOX = 'billing@sandbox.test';
+const SOON = { timeout: 20_000 };
+/** One that is well, one whose mailbox is not there, one whose program takes nothing. */
+const FETCH = [
+  { name: 'orders', account: 'billing', from: 'all', to: { directory: './mail' } },
+  { name: 'lost', account: 'billing', mailbox: 'Nowhere', to: { maildir: './lost' } },
+  {
+    name: 'picky',
+    account: 'billing',
+    from: 'all',
+    to: { command: ['/bin/sh', '-c', 'cat >/dev/null; echo no such customer >&2; exit 65'] },
+    tries: 1,
+  },
+];
 const EVIL = '<img src=x onerror=alert(1)>';
 
 let browser: Browser | undefined;
@@ -119,13 +133,14 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
   });
 
   it('looks right and is accessible on each page, wide and narrow, light and dark', async () => {
-    const { relay: running, url } = await site();
-    await send(running.port);
+    const { relay: running, url } = await site({ fetch: FETCH });
+    await send(running.port, { from: MAILBOX, to: MAILBOX });
+    await expect.poll(() => running.log.of('fetch-set-aside').length, SOON).toBe(1);
     await send(running.port, { from: 'stranger@example.test' });
     await leaveDeadLetter(running, url);
     for (const look of LOOKS) {
       const { page, complaints } = await openPage(browser!, look);
-      for (const name of ['overview', 'messages', 'queue', 'accounts', 'clients', 'trace', 'log']) {
+      for (const name of ['overview', 'messages', 'queue', 'accounts', 'clients', 'fetch', 'trace', 'log']) {
         await go(page, url, name);
         const where = `${name}-${look.width}-${look.colorScheme}`;
         await keepScreenshot(page, where);
@@ -174,6 +189,55 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Admin password').waitFor();
   });
+
+  it('shows fetch rules, runs, pauses, resumes and begins anew, and puts those in trouble first', async () => {
+    const { relay: running, url } = await site({ fetch: FETCH });
+    await send(running.port, { from: MAILBOX, to: MAILBOX });
+    await expect.poll(() => [running.log.of('fetch-set-aside').length, running.log.of('message-fetched').length], SOON).toEqual([1, 1]);
+    await expect.poll(() => running.log.of('fetch-failed').length, SOON).toBeGreaterThan(0);
+
+    const { page, complaints } = await openPage(browser!);
+    await go(page, url, 'overview');
+    const notes = page.locator('.notes');
+    await notes.getByText('UPSTREAM_MAILBOX_CLOSED').waitFor();
+    expect(await notes.innerText()).toContain('1 message is not tried any more');
+    expect(await notes.innerText()).not.toContain('Fetch rule orders');
+    await notes.getByRole('link', { name: 'Fetch rule picky' }).click();
+
+    const card = (name: string) => page.locator('section.card', { has: page.getByRole('heading', { name: new RegExp(`^${name} `) }) });
+    const button = (text: string, name: string) => page.getByRole('button', { name: `${text}: ${name}`, exact: true });
+    await card('lost').getByText('UPSTREAM_MAILBOX_CLOSED').waitFor();
+    await card('picky').getByText('FETCH_NOT_TAKEN').or(card('picky').getByText('FETCH_REFUSED')).waitFor();
+    expect(await card('orders').innerText()).toMatch(
+      /directory .*\/mail[\s\S]*Settled up to UID\s+1 \(UIDVALIDITY \d+\)[\s\S]*Fetched since start\s+1/,
+    );
+    await button('Try them again', 'picky').click();
+    await expect.poll(() => running.log.of('fetch-set-aside').length, SOON).toBe(2);
+
+    // With the keyboard alone, and the focus stays.
+    await button('Pause', 'orders').focus();
+    await page.keyboard.press('Enter');
+    await card('orders').getByText('paused', { exact: true }).waitFor();
+    await expect.poll(() => page.evaluate<string>('document.activeElement.ariaLabel')).toBe('Resume: orders');
+    await send(running.port, { from: MAILBOX, to: MAILBOX });
+    await page.keyboard.press('Enter');
+    await expect.poll(() => running.log.of('message-fetched').length, SOON).toBe(2);
+    await card('orders').getByText('waits for mail').waitFor();
+    await button('Run now', 'orders').click();
+
+    await button('Begin anew', 'orders').click();
+    await page.getByRole('dialog').getByText('Forget how far orders has got?').waitFor();
+    expect(await accessibilityFindings(page)).toEqual([]);
+    await page.keyboard.press('Escape');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    await expect.poll(() => page.evaluate<string>('document.activeElement.ariaLabel')).toBe('Begin anew: orders');
+    expect(running.log.of('fetch-reset')).toEqual([]);
+    await button('Begin anew', 'orders').click();
+    await page.getByRole('button', { name: 'Begin anew', exact: true }).click();
+    await expect.poll(() => running.log.of('message-fetched').length, SOON).toBe(4);
+    await expect.poll(() => card('orders').innerText(), SOON).toMatch(/Fetched since start\s+4/);
+    expect(complaints).toEqual([]);
+  }, 60_000);
 
   it('tries dead letters again in bulk, and drops only what was confirmed', async () => {
     const { relay: running, url } = await site();

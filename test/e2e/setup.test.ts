@@ -8,13 +8,12 @@ import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { accessibilityFindings, keepScreenshot, LOOKS, openPage, startBrowser } from '../support/browser.ts';
-import { freePort } from '../support/free-port.ts';
 import { MemoryLog } from '../support/memory-log.ts';
-import { postern, type RunningProcess } from '../support/process.ts';
+import type { RunningProcess } from '../support/process.ts';
+import { COMMENT, servePostern } from '../support/served-postern.ts';
 import { submit } from '../support/submit.ts';
 
 const MAILBOX = 'billing@sandbox.test';
-const COMMENT = '# Nobody may remove this comment.';
 
 const browser = await startBrowser();
 if (typeof browser === 'string') process.stderr.write(`setup.test.ts is left out: it needs Chromium; ${browser}\n`);
@@ -52,33 +51,18 @@ afterAll(async () => {
 });
 
 /** A Postern without accounts that knows the sandbox as its provider `lab`. */
-async function start(accounts = 'accounts:'): Promise<Page> {
-  const adminPort = await freePort();
-  port = await freePort();
-  const home = mkdtempSync(join(folder, 'home-'));
-  file = join(home, 'postern.yaml');
+async function start(users = 'accounts:'): Promise<Page> {
   const { authorizeUrl, tokenUrl, deviceUrl, smtp } = sandbox;
-  writeFileSync(
-    file,
-    `${COMMENT}
-listeners: { smtp: [{ host: 127.0.0.1, port: ${port} }] }
-admin: { host: 127.0.0.1, port: ${adminPort} }
-state: { dir: ./var }
-providers:
-  lab:
-    extends: sandbox
-    authorizeUrl: ${authorizeUrl}
-    tokenUrl: ${tokenUrl}
-    deviceUrl: ${deviceUrl}
-    smtp: { host: ${smtp.host}, port: ${smtp.port}, tls: starttls }
-    caFile: ${join(folder, 'ca.pem')}
-${accounts}
-log: { level: info, format: json }
-`,
-  );
-  relay = postern(['serve', '--config', file]);
-  await relay.until(/"event":"ready"/);
-  url = `http://127.0.0.1:${adminPort}/`;
+  const lab = {
+    extends: 'sandbox',
+    authorizeUrl,
+    tokenUrl,
+    deviceUrl,
+    smtp: { host: smtp.host, port: smtp.port, tls: 'starttls' },
+    caFile: join(folder, 'ca.pem'),
+  };
+  const served = await servePostern({ folder, providers: { lab }, users });
+  ({ process: relay, file, port, url } = served);
   const { page } = await openPage(browser as Browser);
   return page;
 }

@@ -52,6 +52,7 @@ describe('postern fetch', () => {
         owed: 0,
         aside: [],
         asideCount: 0,
+        isPaused: false,
         lagSeconds: expect.any(Number),
       },
     ]);
@@ -73,10 +74,14 @@ describe('postern fetch', () => {
   });
 
   it('says that there is no such rule, and what to do', async () => {
-    const here = await start({ account: 'billing', to: { maildir: './mail' } });
-    const { code, stdout } = await command(here, 'run', 'nobody');
-    expect(code).toBe(1);
-    expect(stdout).toContain('there is no fetch rule nobody');
+    const to = { maildir: './mail' };
+    const here = await start({ account: 'billing', to }, { name: 'orders_in.1', account: 'billing', to });
+    for (const name of ['nobody', 'no/body']) {
+      const { code, stdout } = await command(here, 'run', name);
+      expect(code).toBe(1);
+      expect(stdout).toContain(`there is no fetch rule ${name}`);
+    }
+    expect(await views(here, 'run', 'orders_in.1')).toMatchObject([{ name: 'orders_in.1' }]);
     const list = await postern(['fetch', 'list', '--config', join(here.folder, 'postern.yaml')]).end();
     expect(list.stdout).toContain(RULE);
   });

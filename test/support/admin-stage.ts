@@ -57,7 +57,7 @@ export class ScriptedView implements RelayView {
       uptimeSeconds: 1,
       source: '/etc/postern.yaml',
       configuration: { loadedAt: '2026-01-01T00:00:00.000Z', reloads: 0 },
-      listeners: [{ name: '127.0.0.1:2525', protocol: 'smtp', isOpen: true, sessions: 0 }],
+      listeners: [{ name: '127.0.0.1:2525', protocol: 'smtp', tls: 'off' as const, isOpen: true, sessions: 0 }],
       accounts: { total: 1, open: 1 },
       queue: { messages: 0, held: 0, octets: 0, limitOctets: 1, quarantined: 0 },
     });

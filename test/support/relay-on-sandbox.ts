@@ -51,6 +51,8 @@ interface RelayChanges {
   readonly imapPort?: number;
   readonly pop3Port?: number;
   readonly fetch?: readonly object[];
+  /** Besides those that are always there. */
+  readonly clients?: readonly object[];
   /** For how long an access token is good; as at Microsoft unless told. */
   readonly tokenSeconds?: number;
   /** Variables of the process, as far as the relay itself looks at them. */
@@ -116,6 +118,7 @@ export async function startRelayOnSandbox(changes: RelayChanges = {}): Promise<R
       { name: 'erp', username: 'erp', password: 'local-pässword 1', account: 'billing' },
       { name: 'printers', networks: ['127.0.0.2/32'], account: 'billing' },
       { name: 'scanners', networks: ['127.0.0.3/32'], account: 'billing', onOtherSender: 'rewrite' },
+      ...(changes.clients ?? []),
     ],
     ...(changes.alerts === undefined ? {} : { alerts: changes.alerts }),
     ...(changes.admin === undefined ? {} : { admin: changes.admin }),

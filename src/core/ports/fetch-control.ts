@@ -6,7 +6,7 @@
 import type { AccountName } from '../account.ts';
 import type { Healing } from '../problem.ts';
 
-/** What a rule does now. `waiting`: it has seen everything and waits for news. `backing-off`: something is in the way, see `problem`. */
+/** What a rule does now. `starting`: it opens its mailbox. `waiting`: it has seen everything and waits for news. `backing-off`: something is in the way, see `problem`. */
 export type FetchState = 'starting' | 'working' | 'waiting' | 'backing-off' | 'paused' | 'stopped';
 
 /** A message that is not tried any more. */
@@ -34,6 +34,8 @@ export interface FetchView {
   /** Where messages go, without secrets. */
   readonly sink: string;
   readonly state: FetchState;
+  /** Whether it is to rest; `state` says `paused` once the message under way is finished. */
+  readonly isPaused: boolean;
   /** Decimal; absent while the rule has not begun. */
   readonly uidValidity?: string | undefined;
   readonly lastUid?: number | undefined;

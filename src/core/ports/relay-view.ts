@@ -5,6 +5,7 @@
  *
  * @packageDocumentation
  */
+import type { ListenerTls } from '../listener.ts';
 import type { Problem } from '../problem.ts';
 
 /** Something that listens. */
@@ -12,6 +13,7 @@ export interface ListenerView {
   /** `host:port`. */
   readonly name: string;
   readonly protocol: string;
+  readonly tls: ListenerTls;
   readonly isOpen: boolean;
   /** Sessions that are open. */
   readonly sessions: number;

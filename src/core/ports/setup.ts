@@ -56,6 +56,12 @@ export const SIGN_IN_WAYS = ['browser', 'paste', 'device'] as const;
 /** One of {@link SIGN_IN_WAYS}. */
 export type SignInWay = (typeof SIGN_IN_WAYS)[number];
 
+/** Who has to sign in for an account, and in which ways the provider lets them. */
+export interface SignInOffer {
+  readonly user: string;
+  readonly ways: readonly SignInWay[];
+}
+
 /** A sign-in that somebody has begun. */
 export interface SignInView {
   readonly id: string;
@@ -134,8 +140,19 @@ export interface Setup {
   /** The same, for a client. */
   addClient(draft: ClientDraft, isTrial: boolean): Promise<NewClient>;
 
-  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account. */
-  startSignIn(account: string, way: SignInWay): Promise<SignInView>;
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account, `SIGN_IN_UNAVAILABLE` where nobody signs in for it. */
+  offer(account: string): Promise<SignInOffer>;
+
+  /**
+   * One that was begun before for the account ends.
+   *
+   * @param ended - Is told how it has ended, once.
+   * @throws ProblemError `API_REQUEST_INVALID` where there is no such account.
+   */
+  startSignIn(account: string, way: SignInWay, ended?: (view: SignInView) => void): Promise<SignInView>;
+
+  /** Nobody is waited for any more. Resolves when it has ended; nothing is stored from then on. */
+  endSignIn(id: string): Promise<void>;
 
   /** Undefined where it was long ago. */
   signIn(id: string): SignInView | undefined;

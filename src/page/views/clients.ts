@@ -8,6 +8,7 @@ import { addresses, badge, problemNote, refusalNote, section, table } from '../p
 import { Refusal, type Server } from '../server.ts';
 import { drawn } from '../view.ts';
 import { WORDS } from '../words.ts';
+import { confirming } from './confirming.ts';
 import { copyable } from './copyable.ts';
 
 const W = WORDS.clients;
@@ -114,9 +115,7 @@ function refusalOf({ peer, client, refusal }: Caller, account: string | undefine
 
 /** Asks first: the application is locked out until it has the new one. */
 function resetPassword(server: Server, name: string, place: HTMLElement): void {
-  const dialog = h('dialog', {});
   const reset = async (): Promise<void> => {
-    dialog.remove();
     try {
       const { password } = await server.post<NewClient>(`/api/v1/clients/${encodeURIComponent(name)}/password`);
       replace(place, h('p', {}, W.newPassword(name)), copyable(password ?? ''));
@@ -125,16 +124,5 @@ function resetPassword(server: Server, name: string, place: HTMLElement): void {
       replace(place, refusalNote(error.problem));
     }
   };
-  replace(
-    dialog,
-    h('p', {}, W.resetAsk(name)),
-    h(
-      'p',
-      { class: 'buttons' },
-      h('button', { type: 'button', onclick: () => dialog.remove() }, W.resetNo),
-      h('button', { type: 'button', class: 'danger', onclick: () => void reset() }, W.resetYes),
-    ),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
+  confirming({ text: W.resetAsk(name), no: W.resetNo, yes: W.resetYes }, reset);
 }

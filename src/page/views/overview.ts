@@ -10,6 +10,7 @@ import type { Server } from '../server.ts';
 import { drawn } from '../view.ts';
 import { WORDS } from '../words.ts';
 import { stateBadge } from './accounts.ts';
+import { rulesInNeed, rulesOf } from './fetch.ts';
 import { messageTable } from './messages.ts';
 
 const W = WORDS.overview;
@@ -119,13 +120,15 @@ function troubles(status: StatusView, accounts: readonly AccountView[]): Child[]
 }
 
 async function othersInNeed(server: Server): Promise<Child[]> {
-  const [dead, callers] = await Promise.all([
+  const [dead, callers, rules] = await Promise.all([
     server.get<QueueListing>('/api/v1/queue?code=DEAD_LETTER&limit=1'),
     server.get<{ items: Caller[] }>('/api/v1/callers'),
+    rulesOf(server),
   ]);
   const refused = callers.items.filter(({ refusal, messages }) => refusal !== undefined && messages === 0);
   const [latest] = refused;
   return [
+    ...rulesInNeed(rules),
     dead.matching > 0 && [
       h('p', {}, W.deadLetters(dead.matching), ' ', h('a', { href: '#/queue?code=DEAD_LETTER' }, W.see)),
       h('p', { class: 'quiet' }, W.deadLettersRemedy),

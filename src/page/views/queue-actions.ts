@@ -4,6 +4,7 @@ import { h, replace } from '../dom.ts';
 import { badge, refusalNote } from '../parts.ts';
 import { Refusal, type Server } from '../server.ts';
 import { WORDS } from '../words.ts';
+import { confirming } from './confirming.ts';
 
 const W = WORDS.queue;
 
@@ -30,24 +31,7 @@ export function actions(server: Server, chosen: ReadonlySet<string>, done: () =>
   };
   const button = (verb: QueueVerb, clicked: () => void): HTMLButtonElement =>
     h('button', { type: 'button', class: verb === 'drop' ? 'danger' : 'usual', onclick: clicked }, W.verbs[verb]);
-  const dialog = h('dialog', {});
-  const askFirst = (): void => {
-    const discard = (): void => {
-      dialog.close();
-      void change('drop');
-    };
-    replace(
-      dialog,
-      h('p', {}, W.ask(chosen.size)),
-      h(
-        'p',
-        { class: 'buttons' },
-        h('button', { type: 'button', onclick: () => dialog.close() }, W.no),
-        h('button', { type: 'button', class: 'danger', onclick: discard }, W.yes),
-      ),
-    );
-    dialog.showModal();
-  };
+  const askFirst = (): void => confirming({ text: W.ask(chosen.size), no: W.no, yes: W.yes }, () => change('drop'));
   const buttons = [
     button('retry', () => void change('retry')),
     button('hold', () => void change('hold')),
@@ -59,5 +43,5 @@ export function actions(server: Server, chosen: ReadonlySet<string>, done: () =>
     replace(count, W.chosen(chosen.size));
   };
   update();
-  return { element: h('div', { class: 'actions' }, ...buttons, count, outcome, dialog), update };
+  return { element: h('div', { class: 'actions' }, ...buttons, count, outcome), update };
 }

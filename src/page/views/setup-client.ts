@@ -4,7 +4,7 @@ import type { StatusView } from '../../core/ports/relay-view.ts';
 import { type Child, h } from '../dom.ts';
 import { choice, field, section } from '../parts.ts';
 import type { Server } from '../server.ts';
-import { snippetsFor } from '../snippets.ts';
+import { APPLICATIONS } from '../snippets/applications.ts';
 import { WORDS } from '../words.ts';
 import { asking } from './asking.ts';
 import { copyable } from './copyable.ts';
@@ -50,10 +50,33 @@ export function clientPart(server: Server, { name: account, mailbox }: ChosenAcc
 function settings({ listeners }: StatusView, from: string, username: string | undefined, password: string | undefined): Child {
   const listener = listeners.find(({ protocol, isOpen }) => protocol === 'smtp' && isOpen);
   const [, host = 'localhost', port = '2525'] = /^\[?(.+?)\]?:(\d+)/.exec(listener?.name ?? '') ?? [];
-  const known = { host: host === '0.0.0.0' || host === '::' ? location.hostname : host, port, from, username, password: password ?? '' };
+  const known = {
+    host: host === '0.0.0.0' || host === '::' ? location.hostname : host,
+    port,
+    tls: listener?.tls ?? 'off',
+    from,
+    username,
+    password: password ?? '',
+  };
   return [
     password !== undefined && [h('p', {}, W.password), copyable(password)],
     h('h3', {}, W.settings),
-    ...Object.entries(snippetsFor(known)).map(([name, text]) => h('details', {}, h('summary', {}, name), copyable(text))),
+    ...APPLICATIONS.map(({ title, notes, render }) =>
+      h(
+        'details',
+        {},
+        h('summary', {}, title),
+        copyable(render(known)),
+        h('ul', { class: 'quiet' }, ...notes.map((note) => h('li', {}, marked(note)))),
+      ),
+    ),
+    h('p', { class: 'quiet' }, W.docs),
   ];
 }
+
+/** The little Markdown that notes have. */
+const marked = (text: string): Child =>
+  text.split(/(`[^`]+`|\*[^*]+\*)/).map((part) => {
+    if (part.startsWith('`')) return h('code', {}, part.slice(1, -1));
+    return part.startsWith('*') ? h('em', {}, part.slice(1, -1)) : part;
+  });

@@ -135,14 +135,8 @@ lmtp_destination_recipient_limit = 1
 `;
 }
 
-function masterConfiguration({ port, inboundPort }: PostfixSettings): string {
-  return `127.0.0.1:${port} inet n - n - - smtpd
-127.0.0.1:${inboundPort} inet n - n - - smtpd
-  -o smtpd_tls_security_level=may
-  -o smtpd_sasl_auth_enable=no
-  -o smtpd_sender_restrictions=
-  -o smtpd_relay_restrictions=permit_auth_destination,reject
-pickup unix n - n 60 1 pickup
+/** What any Postfix needs besides those that let mail in or out. */
+export const SERVICES = `pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -163,4 +157,13 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `;
+
+function masterConfiguration({ port, inboundPort }: PostfixSettings): string {
+  return `127.0.0.1:${port} inet n - n - - smtpd
+127.0.0.1:${inboundPort} inet n - n - - smtpd
+  -o smtpd_tls_security_level=may
+  -o smtpd_sasl_auth_enable=no
+  -o smtpd_sender_restrictions=
+  -o smtpd_relay_restrictions=permit_auth_destination,reject
+${SERVICES}`;
 }

@@ -6,7 +6,7 @@ import type { Gauges } from '../../../src/core/ports/metrics.ts';
 import { problem } from '../../../src/core/problem.ts';
 import { testAccount } from '../../support/accounts.ts';
 
-const listener = (protocol: 'smtp' | 'imap' | 'pop3') => ({ name: protocol, protocol, isOpen: true, sessionCount: 9 });
+const listener = (protocol: 'smtp' | 'imap' | 'pop3') => ({ name: protocol, protocol, tls: 'off' as const, isOpen: true, sessionCount: 9 });
 const accounts = [testAccount({ name: 'billing' }), testAccount({ name: 'sales' })];
 const counts: Readonly<Record<string, number>> = { 'billing imap': 3, 'billing pop3': 1 };
 const mailboxes = { sessionCount: (account: string, protocol: string) => counts[`${account} ${protocol}`] ?? 0 };

@@ -36,6 +36,7 @@ describe('the list', () => {
     mailbox: 'INBOX',
     sink: 'maildir /mail',
     state: 'waiting',
+    isPaused: false,
     fetched: 3,
     held: 1,
     owed: 0,

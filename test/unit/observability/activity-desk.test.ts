@@ -160,6 +160,13 @@ describe('changes', () => {
     expect(await desk.changed(0, signal)).toBe(1);
   });
 
+  it.each(['token-refreshed', 'account-held', 'alert', 'fetch-failed', 'message-fetched'])('are told of %s', async (event) => {
+    const signal = new AbortController().signal;
+    const first = desk.changed(0, signal);
+    say(event, {});
+    expect(await first).toBe(1);
+  });
+
   it('keep nobody waiting who leaves, nor when the relay stops', async () => {
     const leaving = new AbortController();
     const gone = desk.changed(0, leaving.signal);

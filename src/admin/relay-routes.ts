@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RelayView } from '../core/ports/relay-view.ts';
 import { absent, answerWith, type DocumentedRoute, type Route } from './api.ts';
 import { count, moment, problemSchema } from './shared-schemas.ts';

@@ -6,12 +6,15 @@
 import { parseArgs } from 'node:util';
 import { ensureBuilt } from '../scripts/build.mjs';
 import { durable } from './cases/durable.ts';
+import { large } from './cases/large.ts';
 import { latency } from './cases/latency.ts';
+import { cap, tokens } from './cases/limits.ts';
 import { rateGrowth, rateKept, rateNew } from './cases/rate.ts';
+import { start } from './cases/start.ts';
 import type { BenchCase } from './kit/case.ts';
 import { describeMachine, load } from './kit/machine.ts';
 
-const CASES: readonly BenchCase[] = [latency, rateNew, rateKept, durable, rateGrowth];
+const CASES: readonly BenchCase[] = [latency, rateNew, rateKept, durable, cap, large, start, tokens, rateGrowth];
 
 const { values } = parseArgs({
   options: { only: { type: 'string', multiple: true }, count: { type: 'string', default: '5' }, list: { type: 'boolean' } },

@@ -2,8 +2,9 @@
  * What processes have used, as Linux counts it.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
+const KILO = 1024;
 /** Of the fields behind the name in /proc/PID/stat (proc(5)). */
 const PARENT = 1;
 const TIMES = [11, 12, 13, 14];
@@ -31,6 +32,13 @@ export function family(pid: number): number[] {
   for (const each of found) for (const [child, parent] of parents) if (parent === each) found.push(child);
   return found;
 }
+
+/** A field of /proc/PID/FILE in octets. */
+export const memory = (pid: number, source: 'status' | 'smaps_rollup', field: string): number =>
+  Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/${source}`, 'utf8'))?.[1]) * KILO;
+
+/** The high-water mark goes back to the present size (proc(5), clear_refs). */
+export const forgetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
 
 /** Undefined where the process has ended meanwhile. */
 function statOf(pid: number): string[] | undefined {

@@ -14,6 +14,7 @@ import type { BenchUpstream } from './upstream.ts';
 
 const run = promisify(execFile);
 export const MAILBOX = 'bench@bench.test';
+export const POSTERN_PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** One thing to put a load on. */
 export interface System {
@@ -124,7 +125,7 @@ export async function startPostern(settings: PosternSettings): Promise<System & 
 
 const nodeArguments = ({ nodeOptions }: PosternSettings): string[] => [
   ...(nodeOptions === undefined ? [] : nodeOptions.split(' ')),
-  fileURLToPath(new URL('../../dist/main.js', import.meta.url)),
+  POSTERN_PROGRAM,
 ];
 
 /** See bench/plain-relay.ts. */

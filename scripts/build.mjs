@@ -1,8 +1,11 @@
 /**
- * Bundles src/main.ts into dist/: one entry and lazily loaded chunks, libraries left to node_modules; and src/page, for browsers, into dist/page/. Types are checked by
- * `npm run check:types`, not here, so that a first start takes milliseconds.
+ * Bundles src/main.ts into dist/: one entry and lazily loaded chunks, most libraries included, with their licences; and src/page, for browsers, into dist/page/. Types are
+ * checked by `npm run check:types`, not here, so that a first start takes milliseconds.
+ *
+ * Libraries are bundled since a start would else read some 300 files of them, of which most functions are never called (docs/performance.md). Nothing is minified, so that
+ * stacks in a log say what they said before.
  */
-import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -10,13 +13,16 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 
+/** Loaded only when needed, so that they cost a start nothing. They stay in node_modules: esbuild gives `import()` of CommonJS no named exports, as Node does. */
+const LOADED_LATER = ['imapflow', 'node-forge', 'postal-mime', 'undici'];
+
 /** Builds beside dist/ and swaps, so that a process starting meanwhile finds either the old build or the new one. */
 export async function buildPostern() {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const fresh = `${dist}.new-${process.pid}`;
   const old = `${dist}.old-${process.pid}`;
   try {
-    await build({
+    const { metafile } = await build({
       absWorkingDir: root,
       entryPoints: [join(root, 'src/main.ts')],
       outdir: fresh,
@@ -26,11 +32,17 @@ export async function buildPostern() {
       format: 'esm',
       platform: 'node',
       target: 'node20.19',
-      packages: 'external',
+      external: LOADED_LATER,
+      // Libraries in CommonJS ask for Node's own modules in this way.
+      banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
+      legalComments: 'none',
+      metafile: true,
       sourcemap: 'linked',
       define: { POSTERN_VERSION: JSON.stringify(version) },
       logLevel: 'warning',
     });
+    refuseNameless(metafile.inputs);
+    writeFileSync(join(fresh, 'THIRD-PARTY.txt'), licencesOf(Object.keys(metafile.inputs)));
     await buildPage(join(fresh, 'page'));
     if (statSync(dist, { throwIfNoEntry: false }) !== undefined) renameSync(dist, old);
     renameSync(fresh, dist);
@@ -38,6 +50,30 @@ export async function buildPostern() {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
+}
+
+/** @throws Error where the bundle holds CommonJS that is loaded later: see {@link LOADED_LATER}. */
+function refuseNameless(inputs) {
+  const later = Object.values(inputs).flatMap(({ imports }) =>
+    imports.filter(({ kind, external }) => kind === 'dynamic-import' && external !== true),
+  );
+  const nameless = later.filter(({ path }) => inputs[path]?.format === 'cjs').map(({ path }) => path);
+  if (nameless.length > 0) throw new Error(`CommonJS that is loaded with import() has to be among LOADED_LATER: ${nameless.join(', ')}`);
+}
+
+/** What the libraries in the bundle want to be said of them: each with its version and the text of its licence. */
+function licencesOf(inputs) {
+  const folders = new Set(inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
+  const parts = [...folders]
+    .sort((one, other) => (one < other ? -1 : 1))
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+      const texts = readdirSync(join(root, folder)).filter((file) => /^(?:licen[cs]e|copying|notice)/i.test(file));
+      return [`${name} ${version} (${license})`, ...texts.map((file) => readFileSync(join(root, folder, file), 'utf8').trim())].join(
+        '\n\n',
+      );
+    });
+  return `Postern includes these libraries.\n\n${parts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
 /** The admin page and the one of guests: a script for browsers each, and the files that stay as they are. */

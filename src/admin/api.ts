@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type ProblemCode, PROBLEMS, ProblemError, problem } from '../core/problem.ts';
 
 /** A request whose path has matched. */

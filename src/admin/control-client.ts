@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 import { type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from 'node:http';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { FetchControl, FetchView } from '../core/ports/fetch-control.ts';

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { FetchControl, FetchView } from '../core/ports/fetch-control.ts';
 import { ProblemError } from '../core/problem.ts';
 import { absent, answerWith, type DocumentedRoute, parse } from './api.ts';

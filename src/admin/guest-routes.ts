@@ -6,7 +6,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../core/ports/clock.ts';
 import { GUEST_WAYS, type GuestSignIn } from '../core/ports/sign-in-links.ts';
 import { ProblemError } from '../core/problem.ts';

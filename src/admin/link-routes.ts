@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SignInLinks } from '../core/ports/sign-in-links.ts';
 import { absent, answerWith, type DocumentedRoute } from './api.ts';
 import { moment } from './shared-schemas.ts';

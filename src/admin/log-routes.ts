@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { KEPT_LEVELS, type LogReader } from '../core/ports/log-reader.ts';
 import { answerWith, type DocumentedRoute, parseQuery } from './api.ts';
 

@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DocumentedRoute, Route } from './api.ts';
 
 /** @param version - Of Postern. */
@@ -59,10 +59,17 @@ export function describeApi(routes: readonly DocumentedRoute[], version: string)
   };
 }
 
-/** The route that serves the description of `routes`, itself not among them. */
+/** The route that serves the description of `routes`, itself not among them. It is made when somebody asks for the first time: it takes as long as a good part of a start. */
 export function descriptionRoute(routes: readonly DocumentedRoute[], version: string): Route {
-  const document = describeApi(routes, version);
-  return { method: 'GET', path: '/api/v1/openapi.json', run: () => Promise.resolve({ status: 200, json: document }) };
+  let document: unknown;
+  return {
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    run: () => {
+      document ??= describeApi(routes, version);
+      return Promise.resolve({ status: 200, json: document });
+    },
+  };
 }
 
 function describe({ method, path, summary, query, body, answer }: DocumentedRoute): unknown {

@@ -5,7 +5,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DurationMs } from '../core/clock.ts';
 import type { QueueId } from '../core/ids.ts';
 import { MOST_LISTED, type QueueChange, type QueueItemInFull, type QueueListing } from '../core/ports/queue-control.ts';

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { LISTENER_TLS } from '../core/listener.ts';
 import type { RelayView } from '../core/ports/relay-view.ts';
 import { absent, answerWith, type DocumentedRoute, type Route } from './api.ts';

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ApiAnswer, type ApiRequest, type DocumentedRoute, parse } from './api.ts';
 import { SESSION_LIMIT } from './admin-sessions.ts';
 import { COOKIE, cookieOf, type Doorkeeper } from './doorkeeper.ts';

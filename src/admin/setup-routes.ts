@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isPlainAddress } from '../core/address.ts';
 import { type ExaminationStep, type Setup, SIGN_IN_WAYS } from '../core/ports/setup.ts';
 import { absent, answerWith, type DocumentedRoute, parse } from './api.ts';

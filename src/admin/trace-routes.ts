@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { seconds } from '../core/clock.ts';
 import type { TraceReading, Traces, TraceSubject, TraceView } from '../core/ports/traces.ts';
 import { absent, answerWith, type DocumentedRoute, parse, parseQuery } from './api.ts';

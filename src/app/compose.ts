@@ -118,6 +118,19 @@ function namesOf({ users: { accounts, clients }, config }: InUse): ConfiguredNam
   return { account: set(accounts), client: set(clients), listener: set(listenersOf(config)), rule: set(config.fetch) };
 }
 
+/** Each count asks for the names; they are put together anew only when the configuration has changed. */
+function namesIn(inUse: InUse): () => ConfiguredNames {
+  let of = { ...inUse };
+  let names = namesOf(of);
+  return () => {
+    if (of.config !== inUse.config || of.users !== inUse.users) {
+      of = { ...inUse };
+      names = namesOf(of);
+    }
+    return names;
+  };
+}
+
 /** What sessions of a port that is closed by a changed configuration get to finish. */
 const GRACE_OF_CLOSED_PORT = seconds(60);
 
@@ -138,7 +151,7 @@ export class Relay implements Service {
     { scrubber, accounts, clients, setup, reloadStatus, environment = {}, ...parts }: RelayParts,
   ): Promise<Relay> {
     const inUse: InUse = { config, users: { accounts, clients } };
-    const names = (): ConfiguredNames => namesOf(inUse);
+    const names = namesIn(inUse);
     const telemetry = openTelemetry(parts.log, scrubber, names, environment);
     const { log, metrics, traces, activity, lines } = telemetry;
     const base = { clock: systemClock, random: systemRandom, log };

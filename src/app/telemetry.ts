@@ -46,7 +46,7 @@ export function openTelemetry(log: Log, scrubber: Scrubber, names: () => Configu
   const lines = new LogDesk({ clock: systemClock, scrubber });
   const activity = new ActivityDesk({ clock: systemClock, scrubber });
   const observers: LogObserver[] = [countEvents(metrics), traces.observe, activity.observe, lines.observe];
-  const observed = observedLog(log, observers);
+  const observed = observedLog(log, observers, () => traces.isListening);
   const settings = settingsFrom(environment, observed);
   let exporter: SpanExporter | undefined;
   if (settings !== undefined) {

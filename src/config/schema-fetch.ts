@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { address, date, directory, duration, flag, integer, name, path, secret, size, text } from './schema-parts.ts';
 
 const AFTER = /^(keep|seen|delete|move:[^\u0000-\u001f\u007f]+)$/;

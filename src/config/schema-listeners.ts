@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration, flag, host, integer, path, port, secret, size } from './schema-parts.ts';
 
 const tls = () => z.enum(['off', 'starttls', 'implicit']).prefault('off');

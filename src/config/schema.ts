@@ -6,7 +6,7 @@
  *
  * @packageDocumentation
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ALERT_EVENTS } from '../core/alert.ts';
 import { MOST_ITERATIONS } from '../platform/fernet.ts';
 import { accountSchema, providerSchema } from './schema-accounts.ts';

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Findings, isWithin, type Path } from './findings.ts';
 import { check, reportUnknownKeys } from './issues.ts';
 import {

@@ -29,8 +29,9 @@ function encode(value: number, length: number): string {
 
 /** 16 characters: 9 of time, 7 of chance (35 bits). */
 function stamp(now: EpochMs, random: Uint8Array): string {
-  const chance = [...random.subarray(0, 7)].map((octet) => ALPHABET[octet % 32] ?? '0').join('');
-  return encode(now, 9) + chance;
+  let text = encode(now, 9);
+  for (const octet of random.subarray(0, 7)) text += ALPHABET[octet % 32] ?? '0';
+  return text;
 }
 
 /** @param random - At least 7 random octets. */

@@ -83,7 +83,9 @@ export function formatReply(answer: Reply): string[] {
 
 /** The reply as one line for a log or a person: `550 5.1.1 No such user`. */
 export function describeReply(answer: Reply): string {
-  return [answer.code, answer.enhancedCode, answer.text.join(' / ')].filter((part) => part !== undefined && part !== '').join(' ');
+  const { code, enhancedCode = '', text } = answer;
+  const words = text.join(' / ');
+  return `${code}${enhancedCode === '' ? '' : ` ${enhancedCode}`}${words === '' ? '' : ` ${words}`}`;
 }
 
 /** A server's line as it may be shown: one line, and nothing that might be a token quoted back. */

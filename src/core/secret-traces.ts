@@ -57,6 +57,7 @@ export class SecretTraces {
 
   /** The text without the secrets: whole in any encoding, and in pieces of 16 characters or more, since servers cut and fold what they quote. */
   conceal(text: string): string {
+    if (this.#traces.length === 0) return text;
     let clean = text;
     for (const trace of this.#traces) clean = clean.replaceAll(trace, REPLACEMENT);
     return clean.replace(RUN, (run) => (this.#holdsPiece(run) ? REPLACEMENT : run));

@@ -135,7 +135,7 @@ export class SmtpDialogue {
   }
 
   async #dispatch(octets: Buffer): Promise<void> {
-    this.#journal.trace(`C: ${this.#auth.isWaiting ? '[removed]' : shownCommand(octets)}`);
+    this.#journal.trace(() => `C: ${this.#auth.isWaiting ? '[removed]' : shownCommand(octets)}`);
     if (this.#auth.isWaiting) return this.#conclude(await this.#auth.answer(octets.toString('latin1').trimEnd()));
     if (isHttpRequest(octets)) return this.#hangUp(reply(421, '4.7.0', 'This is not a web server'), 'an HTTP request came');
     const line = parseCommandLine(octets);
@@ -260,7 +260,7 @@ export class SmtpDialogue {
   async #receive(transaction: MailTransaction, content: ArrivingContent): Promise<void> {
     const answer = await transaction.receive(content, () => {
       this.#transactionTimer?.cancel();
-      this.#journal.trace('C: [content] .');
+      this.#journal.trace(() => 'C: [content] .');
     });
     this.#isReceiving = false;
     if (answer !== undefined && this.#wire.isPeerGone) transaction.noteUndelivered(answer);

@@ -169,7 +169,7 @@ export class SmtpSession extends SMTPConnection {
   #write(answer: Reply): void {
     if (this._upgrading || !this._socket.writable) return;
     // RFC 5321 §4.2: printable ASCII. Our own replies and the delivery's are clean; a defect must not become a second reply.
-    this.#journal.trace(`S: ${describeReply(answer)}`);
+    this.#journal.trace(() => `S: ${describeReply(answer)}`);
     const text = answer.text.length === 0 ? [''] : answer.text.map((line) => cleanText(line).replace(/[^\u0020-\u007e]/g, '?'));
     this._socket.write(`${formatReply({ ...answer, text }).join('\r\n')}\r\n`);
   }

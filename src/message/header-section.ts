@@ -15,6 +15,11 @@ import { type Reply, reply } from '../core/reply.ts';
 import { type HeaderEnding, HeaderScanner, type HeaderVerdict } from './header-scanner.ts';
 import { COLON, findLineEnd, isWhiteSpace, NUL, skipLineEnd } from './line-ends.ts';
 
+const LOWER_A = 0x61;
+const LOWER_Z = 0x7a;
+/** The bit that makes a letter of ASCII lower-case. */
+const LOWER_CASE = 0x20;
+
 /** Offsets of one field in the raw header section. */
 interface FieldRange {
   readonly start: number;
@@ -90,7 +95,11 @@ export class HeaderSection {
 
   *#fields(name: string): Generator<FieldRange, undefined, undefined> {
     const wanted = name.toLowerCase();
+    const first = wanted.charCodeAt(0);
+    const isLetter = first >= LOWER_A && first <= LOWER_Z;
     for (const field of this.#allFields()) {
+      // Most fields are told apart by their first letter, which costs no text.
+      if (isLetter && ((this.raw[field.start] ?? 0) | LOWER_CASE) !== first) continue;
       if (this.#name(field) === wanted) yield field;
     }
   }

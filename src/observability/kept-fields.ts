@@ -12,13 +12,17 @@ export const LONGEST_TEXT = 1_000;
 
 /** The same in bounded memory. An error stays in the log: its stack is for whoever mends Postern. */
 export function boundedFields(fields: LogFields): LogFields {
-  const { forwardPaths, problem, error: _, ...rest } = fields;
-  const short = Object.entries(rest).map(([name, value]) => [name, typeof value === 'string' ? cut(value) : value]);
-  return {
-    ...(Object.fromEntries(short) as typeof rest),
-    ...(forwardPaths === undefined ? {} : { forwardPaths: forwardPaths.slice(0, MOST_RECIPIENTS) }),
-    ...(problem === undefined ? {} : { problem: { ...problem, cause: cut(problem.cause), remedy: cut(problem.remedy) } }),
-  };
+  // A line is kept for each step of each message: only what is too long costs more than a copy.
+  const kept: Record<string, unknown> = { ...fields };
+  if (fields.error !== undefined) delete kept['error'];
+  for (const name of Object.keys(kept)) {
+    const value = kept[name];
+    if (typeof value === 'string' && value.length > LONGEST_TEXT) kept[name] = cut(value);
+  }
+  const { forwardPaths, problem } = fields;
+  if (forwardPaths !== undefined) kept['forwardPaths'] = forwardPaths.slice(0, MOST_RECIPIENTS);
+  if (problem !== undefined) kept['problem'] = { ...problem, cause: cut(problem.cause), remedy: cut(problem.remedy) };
+  return kept as unknown as LogFields;
 }
 
 /** A copy, since a piece of a text keeps all of it in memory. */

@@ -62,6 +62,9 @@ export function createLog(initial: LogSettings, scrubber: Scrubber, sink: LineSi
     info: at('info'),
     debug: at('debug'),
     trace: at('trace'),
+    get hearsTrace() {
+      return logger.isLevelEnabled('trace');
+    },
     adjust(changed) {
       settings = changed;
       logger.level = changed.level;

@@ -94,12 +94,12 @@ export class MetricRegistry implements Metrics {
   #bounded(name: MetricName, labels: Labels): Labels {
     const names = this.#options.names();
     const definition: MetricDefinition = METRICS[name];
-    return Object.fromEntries(
-      Object.entries(definition.labels).map(([label, values]) => {
-        const value = labels[label] ?? '';
-        return [label, isAmong(value, values, names) ? value : OTHER];
-      }),
-    );
+    const bounded: Record<string, string> = {};
+    for (const [label, values] of Object.entries(definition.labels)) {
+      const value = labels[label] ?? '';
+      bounded[label] = isAmong(value, values, names) ? value : OTHER;
+    }
+    return bounded;
   }
 
   /** In each turn anew: names that were configured meanwhile begin as well. */

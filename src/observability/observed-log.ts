@@ -5,18 +5,30 @@
  *
  * @packageDocumentation
  */
-import type { Log, LogFields } from '../core/ports/log.ts';
+import type { Log, LogFields, LogLevel } from '../core/ports/log.ts';
 
 /** Hears every event. Must not throw, and must not log. */
-export type LogObserver = (level: keyof Log, fields: LogFields, message: string) => void;
+export type LogObserver = (level: LogLevel, fields: LogFields, message: string) => void;
 
-/** @param observers - Looked at for each event: more may be added while it runs. */
-export function observedLog(log: Log, observers: readonly LogObserver[]): Log {
+/**
+ * @param observers - Looked at for each event: more may be added while it runs.
+ * @param hearTrace - Whether one of them listens to lines of level trace now.
+ */
+export function observedLog(log: Log, observers: readonly LogObserver[], hearTrace: () => boolean = () => true): Log {
   const at =
-    (level: keyof Log) =>
+    (level: LogLevel) =>
     (fields: LogFields, message: string): void => {
       for (const observe of observers) observe(level, fields, message);
       log[level](fields, message);
     };
-  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), trace: at('trace') };
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    trace: at('trace'),
+    get hearsTrace() {
+      return log.hearsTrace !== false || hearTrace();
+    },
+  };
 }

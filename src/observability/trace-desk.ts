@@ -72,6 +72,13 @@ export class TraceDesk implements Traces {
     return Promise.resolve(this.#traces.delete(id));
   }
 
+  /** Some trace is listening now. */
+  get isListening(): boolean {
+    if (this.#traces.size === 0) return false;
+    const now = this.#options.clock.monotonic();
+    return [...this.#traces.values()].some((trace) => trace.isListening(now));
+  }
+
   /** For the log of the relay. */
   readonly observe: LogObserver = (level, fields, message) => {
     if (this.#traces.size === 0) return;

@@ -51,9 +51,10 @@ export class SessionJournal {
     this.#log.debug(this.#line(event, fields), message);
   }
 
-  /** A line of the dialogue: `C: …` or `S: …`. Nothing that may hold a password, and nothing of a message. */
-  trace(line: string): void {
-    this.#log.trace(this.#line('client-dialogue', {}), line);
+  /** A line of the dialogue: `C: …` or `S: …`, composed only where somebody hears it. Nothing that may hold a password, and nothing of a message. */
+  trace(line: () => string): void {
+    if (this.#log.hearsTrace === false) return;
+    this.#log.trace(this.#line('client-dialogue', {}), line());
   }
 
   #line(event: string, fields: Partial<LogFields>): LogFields {

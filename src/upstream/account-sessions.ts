@@ -142,7 +142,7 @@ export class AccountSessions {
     try {
       const said = say(warm.session);
       const reply = await said.mail;
-      const isAlive = reply.code !== 421 && classifyReply('mail', reply).row !== 'not-signed-in';
+      const isAlive = isAccepted(reply) || (reply.code !== 421 && classifyReply('mail', reply).row !== 'not-signed-in');
       // A session can be over although it has answered: the server went on talking.
       if (isAlive && (warm.session.isOpen || !isAccepted(reply))) return { session: warm, said, reply };
       this.#debug('warm session gave up', reply);

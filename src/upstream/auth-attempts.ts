@@ -7,7 +7,7 @@
  * @packageDocumentation
  */
 import type { Account } from '../core/account.ts';
-import type { Log } from '../core/ports/log.ts';
+import type { LogLevel } from '../core/ports/log.ts';
 import { UpstreamError } from '../core/ports/upstream.ts';
 import { problem } from '../core/problem.ts';
 import { describeReply } from '../core/reply.ts';
@@ -69,7 +69,7 @@ export class AuthAttempts {
     this.#session?.cut();
   }
 
-  log(level: keyof Log, message: string, { reply }: Refusal): void {
+  log(level: LogLevel, message: string, { reply }: Refusal): void {
     const { name, smtpUser: user } = this.#account;
     const fields = { event: 'upstream-auth-refused', account: name, user, stage: 'auth' } as const;
     this.#deps.log[level]({ ...fields, reply: describeReply(reply) }, message);

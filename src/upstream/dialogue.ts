@@ -34,8 +34,8 @@ export interface Command {
   readonly shownAs?: string;
 }
 
-/** Receives the dialogue, redacted: `C: ` and `S: ` lines. */
-export type Tracer = (stage: UpstreamStage, line: string) => void;
+/** Receives the dialogue, redacted: `C: ` and `S: ` lines, which are composed when it asks for them. */
+export type Tracer = (stage: UpstreamStage, line: () => string) => void;
 
 interface Waiter {
   readonly stage: UpstreamStage;
@@ -203,6 +203,7 @@ export class Dialogue {
       },
       write: (chunk) => {
         octets += chunk.length;
+        this.#gather();
         return this.#socket.write(chunk);
       },
       drained: (deadline) => this.#drained(deadline),
@@ -214,12 +215,20 @@ export class Dialogue {
           return final;
         }
         state.isDotSent = true;
-        this.#trace('final-reply', `C: [content, ${octets} octets] .`);
+        this.#trace('final-reply', () => `C: [content, ${octets} octets] .`);
         this.#socket.write('.\r\n');
         this.#startTimer(deadline, 'final-reply');
         return final;
       },
     };
+  }
+
+  /** What is written before the event loop turns leaves in one piece: the dot travels with the end of the content, in one TLS record and one segment. */
+  #gather(): void {
+    const socket = this.#socket;
+    if (socket.writableCorked > 0) return;
+    socket.cork();
+    process.nextTick(() => socket.uncork());
   }
 
   #listen(socket: Socket): void {
@@ -254,7 +263,7 @@ export class Dialogue {
     const stage = this.#stageOf(waiter?.stage ?? 'wait');
     const bare = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
     const reply = { ...bare, text: bare.text.map((line) => this.#sent.conceal(line)) };
-    this.#trace(stage, `S: ${describeReply(reply)}`);
+    this.#trace(stage, () => `S: ${describeReply(reply)}`);
     this.#timer?.cancel();
     if (waiter === undefined) return this.fail(unasked(this.upstream, reply));
     if (stage === 'content' && replyClass(reply) < 4) {
@@ -287,7 +296,7 @@ export class Dialogue {
       if (last !== undefined && (last.endsGroup || !this.mayPipeline)) return;
       const next = this.#unsent.shift();
       if (next === undefined) return;
-      this.#trace(next.command.stage, `C: ${next.command.shownAs ?? next.command.line}`);
+      this.#trace(next.command.stage, () => `C: ${next.command.shownAs ?? next.command.line}`);
       if (this.#outgoing === '') queueMicrotask(() => this.#flush());
       this.#outgoing += `${next.command.line}\r\n`;
       this.#await(next.waiter);
@@ -318,7 +327,7 @@ export class Dialogue {
   #startTimer(deadline: DurationMs, stage: UpstreamStage): void {
     this.#timer?.cancel();
     this.#timer = this.#clock.startTimer(deadline, () => {
-      this.#trace(stage, `-- nothing for ${deadline / 1000} s`);
+      this.#trace(stage, () => `-- nothing for ${deadline / 1000} s`);
       this.fail(timedOut(this.upstream, deadline));
     });
   }

@@ -92,8 +92,9 @@ export async function openSession(options: SessionOptions): Promise<SmtpSession>
   const socket = await dial({ host, port, tls, ca, deadline: deadlines.connect, clock, signal }).catch((error: unknown) => {
     throw error instanceof DialError ? notConnected(error, 'connect') : error;
   });
-  const trace = (stage: UpstreamStage, line: string): void =>
-    log.trace({ event: 'upstream-dialogue', account, upstream, stage, ...subject?.about }, line);
+  const trace = (stage: UpstreamStage, line: () => string): void => {
+    if (log.hearsTrace !== false) log.trace({ event: 'upstream-dialogue', account, upstream, stage, ...subject?.about }, line());
+  };
   const session = new SmtpSession(new Dialogue(socket, upstream, clock, trace), options);
   const cut = (): void => session.cut();
   signal?.addEventListener('abort', cut);

@@ -77,7 +77,12 @@ export interface Log {
   debug(fields: LogFields, message: string): void;
   /** Wire dialogue, already redacted by its writer. */
   trace(fields: LogFields, message: string): void;
+  /** False while nobody hears {@link trace}: a dialogue has many lines, and composing them costs. Absent: somebody does. */
+  readonly hearsTrace?: boolean;
 }
+
+/** How grave a line is. */
+export type LogLevel = Exclude<keyof Log, 'hearsTrace'>;
 
 /** Knows the secrets that must never be shown. Implementation: observability/scrubber.ts. */
 export interface Redactor {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DurationMs } from '../../../src/core/clock.ts';
 import type { CounterName, HistogramName } from '../../../src/core/metric.ts';
-import type { Log, LogFields } from '../../../src/core/ports/log.ts';
+import type { LogFields, LogLevel } from '../../../src/core/ports/log.ts';
 import type { Metrics } from '../../../src/core/ports/metrics.ts';
 import { problem } from '../../../src/core/problem.ts';
 import { COUNTED_EVENTS, countEvents } from '../../../src/observability/event-metrics.ts';
@@ -30,7 +30,7 @@ beforeEach(() => {
   recorder = new Recorder();
 });
 
-function say(fields: Omit<LogFields, 'durationMs'> & { durationMs?: number }, level: keyof Log = 'info'): void {
+function say(fields: Omit<LogFields, 'durationMs'> & { durationMs?: number }, level: LogLevel = 'info'): void {
   countEvents(recorder)(level, fields as LogFields & { durationMs: DurationMs }, '');
 }
 
@@ -117,5 +117,15 @@ describe('an observed log', () => {
     for (const level of ['error', 'warn', 'info', 'debug', 'trace'] as const) log[level]({ event: level }, 'text');
     expect(inner.lines.map(({ level, event }) => [level, event]).slice(1)).toEqual(heard.map((entry) => (entry as unknown[]).slice(0, 2)));
     expect(heard).toHaveLength(5);
+  });
+
+  it('hears trace where its own log does, or an observer listens', () => {
+    const quiet = Object.assign(new MemoryLog(), { hearsTrace: false });
+    let isListening = false;
+    const log = observedLog(quiet, [], () => isListening);
+    expect(log.hearsTrace).toBe(false);
+    isListening = true;
+    expect(log.hearsTrace).toBe(true);
+    expect(observedLog(new MemoryLog(), [], () => false).hearsTrace).toBe(true);
   });
 });

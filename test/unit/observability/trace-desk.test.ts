@@ -37,6 +37,14 @@ describe('a trace', () => {
     expect(await messagesOf(id)).toEqual(['mine']);
   });
 
+  it('is what the desk listens for, until its time is over', async () => {
+    expect(desk.isListening).toBe(false);
+    await desk.start({ kind: 'client', name: 'erp' }, minutes(1));
+    expect(desk.isListening).toBe(true);
+    await clock.advance(minutes(1));
+    expect(desk.isListening).toBe(false);
+  });
+
   it('has fields as the log has them, the problem taken apart, and no others', async () => {
     const { id } = await desk.start({ kind: 'client', name: 'erp' });
     const fields = { client: 'erp', durationMs: 1.6, problem: problem('CLIENT_UNKNOWN', 'why'), content: 'stray' } as never;

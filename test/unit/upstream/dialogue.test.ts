@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { seconds } from '../../../src/core/clock.ts';
 import { dial } from '../../../src/platform/dial.ts';
 import { systemClock } from '../../../src/platform/system-clock.ts';
+import { streamContent } from '../../../src/upstream/content-stream.ts';
 import { type Command, Dialogue } from '../../../src/upstream/dialogue.ts';
+import { MemorySocket } from '../../support/memory-socket.ts';
 import type { ScriptedServerOptions } from '../../support/scripted-smtp-server.ts';
 import { onEnd, startServer } from './lab.ts';
 
@@ -55,5 +57,45 @@ describe('a command', () => {
     await dialogue.closed;
     expect(dialogue.isOpen).toBe(false);
     await expect(dialogue.send(command('RSET'))).rejects.toMatchObject({ problem: { code: 'UPSTREAM_LOST' } });
+  });
+});
+
+describe('content', () => {
+  class CountingSocket extends MemorySocket {
+    readonly pieces: string[] = [];
+
+    override _write(chunk: Buffer, encoding: string, done: () => void): void {
+      this.pieces.push(chunk.toString('latin1'));
+      super._write(chunk, encoding, done);
+    }
+
+    override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
+      this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer', done);
+    }
+  }
+
+  it('that is there already leaves together with its dot, and what has to be waited for does not wait for it', async () => {
+    const socket = new CountingSocket();
+    const dialogue = new Dialogue(socket.asSocket, 'mail.test:587', systemClock, () => {});
+    const deadlines = { block: seconds(10), finalReply: seconds(10) };
+    const answer = (): void => void socket.push('250 2.0.0 OK\r\n');
+    const send = async (...chunks: (string | Promise<string>)[]): Promise<void> => {
+      const sent = streamContent(
+        dialogue,
+        (async function* () {
+          for (const chunk of chunks) yield Buffer.from(await chunk);
+        })(),
+        deadlines,
+      );
+      while (!dialogue.isDotSent) await new Promise((resolve) => setImmediate(resolve));
+      answer();
+      await sent;
+    };
+    await send('Subject: one\r\n', '\r\nhello\r\n');
+    expect(socket.pieces).toEqual(['Subject: one\r\n\r\nhello\r\n.\r\n']);
+    const late = new Promise<string>((resolve) => setImmediate(() => setImmediate(() => resolve('late\r\n'))));
+    await send('early\r\n', late);
+    expect(socket.pieces.slice(1)).toEqual(['early\r\n', 'late\r\n.\r\n']);
+    dialogue.close();
   });
 });

@@ -1,0 +1,111 @@
+/**
+ * Messages a second and processor time for each, with a connection for each message and with many per connection, for 2 KB, and for 100 KB; from 1 to 256
+ * connections. The upstream has everything that was acknowledged, once, before the clock stops.
+ */
+import type { BenchCase } from '../kit/case.ts';
+import { inTurns, withSystems } from '../kit/case.ts';
+import { type Measured, verdict } from '../kit/figures.ts';
+import { runLoad } from '../kit/load.ts';
+import { HAPROXY, load, missing, POSTFIX } from '../kit/machine.ts';
+import { processorTime } from '../kit/processes.ts';
+import { ceiling, MAILBOX, noProxy, startHaproxy, startPlainRelay, startPostern, startPostfix, type System } from '../kit/systems.ts';
+import { BenchUpstream } from '../kit/upstream.ts';
+
+const UPSTREAM_CONNECTIONS = 20;
+const MILLISECONDS = 3_000;
+/** Long enough for the code that matters to be compiled, on a busy machine as well. */
+const WARM_UP = { milliseconds: 20_000, messages: 3_000 };
+
+interface Workload {
+  readonly connections: number;
+  readonly octets: number;
+  readonly keepsConnection: boolean;
+}
+
+export const rateNew: BenchCase = {
+  name: 'rate-new',
+  summary: '64 connections, a connection for each message of 2 KB: messages/s, CPU per message',
+  obstacle: () => missing(POSTFIX),
+  run: (rounds) => measureRates({ connections: 64, octets: 2048, keepsConnection: false }, rounds),
+};
+
+export const rateKept: BenchCase = {
+  name: 'rate-kept',
+  summary: '64 connections, many messages of 2 KB per connection: messages/s, CPU per message',
+  obstacle: () => missing(POSTFIX, HAPROXY),
+  run: (rounds) => measureRates({ connections: 64, octets: 2048, keepsConnection: true }, rounds),
+};
+
+/** How the cost grows: Postern alone, beside the plain relay. */
+export const rateGrowth: BenchCase = {
+  name: 'rate-growth',
+  summary: '1, 8, 64, 256 connections, new and kept; 2 KB and 100 KB; auto, direct, queue',
+  async run(rounds) {
+    for (const octets of [2048, 102_400])
+      for (const connections of [1, 8, 64, 256])
+        for (const keepsConnection of [false, true]) await measureRates({ connections, octets, keepsConnection }, rounds, true);
+  },
+};
+
+async function measureRates(workload: Workload, rounds: number, isGrowth = false): Promise<void> {
+  const upstream = await BenchUpstream.start();
+  const { ports, caPem } = upstream;
+  const connections = UPSTREAM_CONNECTIONS;
+  const starts: (() => Promise<System>)[] = [
+    () => startPostern({ upstream, delivery: 'auto', connections }),
+    () => startPostern({ upstream, delivery: 'direct', connections }),
+    () => startPostern({ upstream, delivery: 'queue', connections }),
+    () => startPlainRelay(upstream, connections),
+  ];
+  if (!isGrowth) {
+    starts.push(() => startPostfix({ upstreamPort: ports.starttls, caPem, connections }));
+    if (workload.keepsConnection) starts.push(() => startHaproxy(ports.implicit, caPem));
+    starts.push(() => Promise.resolve(noProxy(ports.starttls)));
+  }
+  starts.push(() => Promise.resolve(ceiling(upstream)));
+  try {
+    await withSystems(starts, async (systems) => {
+      const kind = workload.keepsConnection ? 'many messages per connection' : 'a connection for each message';
+      console.log(`${workload.connections} connections, ${kind}, ${workload.octets} octets; ${load()}`);
+      const figures = await inTurns(systems, rounds, (system, isWarmUp) =>
+        measure(upstream, system, workload, isWarmUp ? WARM_UP : { milliseconds: MILLISECONDS }),
+      );
+      figures.print();
+      if (isGrowth) return;
+      const ratio = (other: string): number[] => figures.ratios('postern auto', other, 'messages/s');
+      const { keepsConnection } = workload;
+      verdict('messages/s (auto) relative to the plain relay', ratio('plain relay'), { atLeast: keepsConnection ? 2.5 : 6 });
+      if (keepsConnection) verdict('messages/s (auto) relative to haproxy', ratio('haproxy'), { atLeast: 0.6 });
+      else verdict('messages/s (auto) relative to Postfix, delivered', ratio('postfix'), { atLeast: 5 });
+      verdict('CPU ms per message (auto)', figures.of('postern auto', 'CPU ms'), { atMost: keepsConnection ? 0.11 : 0.25 });
+    });
+  } finally {
+    await upstream.stop();
+  }
+}
+
+async function measure(
+  upstream: BenchUpstream,
+  system: System,
+  workload: Workload,
+  extent: { milliseconds: number; messages?: number },
+): Promise<Measured> {
+  const { port, signsIn, pid } = system;
+  await upstream.reset();
+  const before = pid === 0 ? 0 : processorTime(pid);
+  const began = performance.now();
+  const outcome = await runLoad({ ...workload, ...extent, port, signsIn, from: MAILBOX, to: 'to@bench.test' });
+  await upstream.settle(outcome);
+  const seconds = system.isQueueing === true ? (performance.now() - began) / 1000 : outcome.seconds;
+  const used = pid === 0 ? Number.NaN : processorTime(pid) - before;
+  await upstream.audit(outcome);
+  const { waits, messages } = await upstream.counts();
+  const count = outcome.acknowledged.length;
+  return {
+    'messages/s': count / seconds,
+    'CPU ms': used / count,
+    'p50 ms': outcome.waits[outcome.waits.length >> 1] ?? Number.NaN,
+    'p99 ms': outcome.waits[Math.floor(outcome.waits.length * 0.99)] ?? Number.NaN,
+    'waits upstream': waits / messages,
+  };
+}

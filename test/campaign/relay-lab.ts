@@ -76,6 +76,17 @@ export class RelayLab {
 
   /** Start a relay on the state of the last one. Resolves once it greets, with its port and the milliseconds since its process was begun. */
   async start(settings: RelayStart = {}): Promise<{ readonly port: number; readonly readyAfter: number }> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await this.#startOnce(settings);
+      } catch (error) {
+        // Between the moment at which a port was free and this one somebody else may have taken it.
+        if (tries === 2 || !String(error).includes('EADDRINUSE')) throw error;
+      }
+    }
+  }
+
+  async #startOnce(settings: RelayStart): Promise<{ readonly port: number; readonly readyAfter: number }> {
     const port = await freePort();
     const file = join(this.folder, 'postern.yaml');
     writeFileSync(file, JSON.stringify(this.#document(port, settings))); // JSON is YAML.

@@ -1,6 +1,6 @@
 /**
  * Each step of an application at our own ports, met by each way in which a network breaks: nothing is delivered but what was ended by its dot, once, and no
- * session is held beyond the limit of its state. The limits are those of the relay itself, on a clock that runs a hundred times as fast.
+ * session is held beyond the limit of its state. The limits are those of the relay itself, on a clock that runs a hundred times as fast from the fault on.
  */
 import { describe, expect, it } from 'vitest';
 import { openMailboxStage } from '../support/mailbox-stage.ts';
@@ -51,10 +51,9 @@ interface Outcome {
 }
 
 async function submit({ name, says }: Step, fault: Fault): Promise<Outcome> {
-  const path = await SubmissionPath.open({ clock: new ScaledClock(FACTOR) });
+  const path = await SubmissionPath.open({ clock: new ScaledClock() });
   const proxy = await FaultProxy.open(path.port);
-  proxy.dripMs = 1_000 / FACTOR;
-  proxy.delayMs = 3_000 / FACTOR;
+  proxy.onStrike = () => (path.clock.speed = FACTOR);
   const talk = SmtpTalk.plain(proxy.port);
   try {
     await talk.reply();
@@ -102,10 +101,10 @@ const READERS = {
 const LOGIN_LIMIT = 60;
 
 async function read(protocol: 'imap' | 'pop3', says: string, fault: Fault): Promise<string[]> {
-  const stage = await openMailboxStage({ protocol, clock: new ScaledClock(FACTOR) });
+  const clock = new ScaledClock();
+  const stage = await openMailboxStage({ protocol, clock });
   const proxy = await FaultProxy.open(stage.port);
-  proxy.dripMs = 1_000 / FACTOR;
-  proxy.delayMs = 3_000 / FACTOR;
+  proxy.onStrike = () => (clock.speed = FACTOR);
   const talk = SmtpTalk.plain(proxy.port);
   try {
     while (talk.unread === '') await new Promise(setImmediate);

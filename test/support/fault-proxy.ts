@@ -42,6 +42,8 @@ export type Passed = Readonly<Record<Direction, number>>;
 export class FaultProxy {
   /** Connections cut so far, by plan or by {@link strike}. */
   cuts = 0;
+  /** Told of each fault that strikes. */
+  onStrike: () => void = () => undefined;
   /** For each new connection; without an answer it is left alone. */
   plan: () => Cut | undefined = () => undefined;
   dripMs = 20;
@@ -91,7 +93,10 @@ export class FaultProxy {
   #connect(near: Socket, port: number): void {
     const far = createConnection({ host: '127.0.0.1', port, allowHalfOpen: true, noDelay: true });
     const connection = new ProxiedConnection(near, far, this.plan(), this, {
-      cut: () => (this.cuts += 1),
+      cut: () => {
+        this.cuts += 1;
+        this.onStrike();
+      },
       ended: () => this.#open.delete(connection),
     });
     this.connections.push(connection);

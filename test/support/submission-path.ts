@@ -7,7 +7,6 @@
 import type { AddressInfo } from 'node:net';
 import { days, hours, seconds } from '../../src/core/clock.ts';
 import type { DeliveryMode } from '../../src/core/account.ts';
-import type { Clock } from '../../src/core/ports/clock.ts';
 import type { SpoolEntry } from '../../src/core/spool-entry.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { ListenerEngine } from '../../src/listener/listener-engine.ts';
@@ -23,6 +22,7 @@ import { MemoryPaceStore } from './memory-pace-store.ts';
 import { MemorySpool } from './memory-spool.ts';
 import { MemoryTokenSource } from './memory-token-source.ts';
 import { RecordedAlerts } from './recorded-alerts.ts';
+import { ScaledClock } from './scaled-clock.ts';
 import { ScriptedSmtpServer, type ScriptedServerOptions } from './scripted-smtp-server.ts';
 import { stageSettings } from './smtp-stage.ts';
 import { SmtpTalk } from './smtp-talk.ts';
@@ -32,7 +32,7 @@ let authority: TestAuthority | undefined;
 let certificate: IssuedCertificate | undefined;
 
 export interface SubmissionPathOptions extends ScriptedServerOptions {
-  readonly clock: Clock;
+  readonly clock: ScaledClock;
   readonly mode?: DeliveryMode;
   /** In place of the proxy in front of the scripted server. */
   readonly upstreamPort?: number;
@@ -40,6 +40,7 @@ export interface SubmissionPathOptions extends ScriptedServerOptions {
 }
 
 export class SubmissionPath {
+  readonly clock: ScaledClock;
   readonly server: ScriptedSmtpServer;
   readonly proxy: FaultProxy;
   readonly log = new MemoryLog();
@@ -48,7 +49,8 @@ export class SubmissionPath {
   readonly pool: SessionPool;
   readonly #delivery: Delivery;
 
-  private constructor(parts: Pick<SubmissionPath, 'server' | 'proxy' | 'spool' | 'engine' | 'pool' | 'log'>, delivery: Delivery) {
+  private constructor(parts: Pick<SubmissionPath, 'clock' | 'server' | 'proxy' | 'spool' | 'engine' | 'pool' | 'log'>, delivery: Delivery) {
+    this.clock = parts.clock;
     this.server = parts.server;
     this.proxy = parts.proxy;
     this.spool = parts.spool;
@@ -92,7 +94,7 @@ export class SubmissionPath {
       hostname: 'relay.postern.test',
     });
     await new Promise<void>((resolve) => void engine.server.listen({ host: '127.0.0.1', port: 0 }, resolve));
-    return new SubmissionPath({ server, proxy, spool, engine, pool, log }, delivery);
+    return new SubmissionPath({ clock, server, proxy, spool, engine, pool, log }, delivery);
   }
 
   /** Of the listener. */

@@ -64,8 +64,6 @@ export interface MailboxStageOptions {
   readonly protocol: 'imap' | 'pop3';
   readonly settings?: Partial<MailboxListenerSettings>;
   readonly peer?: string;
-  /** How many connections there may be; as in production unless told. */
-  readonly places?: PlaceLimits;
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
@@ -79,6 +77,8 @@ export interface MailboxStageOptions {
   readonly refusal?: () => Problem | undefined | Promise<Problem | undefined>;
   /** Of the token of a session that begins now. */
   readonly tokenExpiresAt?: () => EpochMs;
+  /** How many connections there may be; as in production unless told. */
+  readonly places?: PlaceLimits;
 }
 
 export interface MailboxStage {

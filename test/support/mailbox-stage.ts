@@ -66,8 +66,6 @@ export interface MailboxStageOptions {
   readonly peer?: string;
   /** In place of {@link MAILBOX_CLIENTS}. */
   readonly clients?: readonly Client[];
-  /** How many connections there may be; as in production unless told. */
-  readonly places?: PlaceLimits;
   readonly clock?: Clock;
   /** What the server answers to each line, with line ends. */
   readonly answer?: (line: string) => string;
@@ -83,6 +81,8 @@ export interface MailboxStageOptions {
   readonly refusal?: () => Problem | undefined | Promise<Problem | undefined>;
   /** Of the token of a session that begins now. */
   readonly tokenExpiresAt?: () => EpochMs;
+  /** How many connections there may be; as in production unless told. */
+  readonly places?: PlaceLimits;
 }
 
 export interface MailboxStage {

@@ -280,6 +280,9 @@ describe('hostile HTTP', () => {
     ['doubled slashes', 'GET', '//api/v1/status'],
     ['a slash behind', 'GET', '/api/v1/status/'],
     ['another spelling', 'GET', '/API/V1/STATUS'],
+    ['a directory', 'GET', '/static/'],
+    ['a path upwards from files', 'GET', '/static/..%2f..%2fetc/passwd'],
+    ['8 KB', 'GET', `/${'x'.repeat(8192)}`],
   ])('W09 %s leads nowhere', async (_, method, path) => {
     expect(await ask(await openAdminStage(), method, path, GOOD)).toMatchObject({ status: 404, document: { code: 'API_REQUEST_INVALID' } });
   });
@@ -337,6 +340,11 @@ describe('hostile HTTP', () => {
       'POST /api/v1/queue/drop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
       /^HTTP\/1\.1 400 /,
     ],
+    [
+      'a header that is a property of objects',
+      'GET /healthz HTTP/1.1\r\nHost: localhost\r\n__proto__: x\r\nConnection: close\r\n\r\n',
+      /^HTTP\/1\.1 200 /,
+    ],
     ['a folded header', 'GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n', /^HTTP\/1\.1 4/],
     ['a proxy request', 'GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 400 /],
     ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 400 /],
@@ -346,7 +354,7 @@ describe('hostile HTTP', () => {
       'GET /api/v1/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
       /^HTTP\/1\.1 404 /,
     ],
-  ])('W11 %s is refused, and others are served', async (_, text, expected) => {
+  ])('W11 %s is refused or harmless, and others are served', async (_, text, expected) => {
     const stage = await openAdminStage({ secret: 'none' });
     expect(await talk(stage, text, text.includes('Upgrade'))).toMatch(expected);
     expect((await ask(stage, 'GET', '/healthz')).status).toBe(200);

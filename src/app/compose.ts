@@ -15,6 +15,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { Setup } from '../core/ports/setup.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { SmtpListener } from '../listener/smtp-listener.ts';
+import { UnconfirmedAnswers } from '../listener/unconfirmed-answers.ts';
 import type { FetchRules } from '../fetch/fetch-rules.ts';
 import { Mailboxes } from '../mailbox/mailboxes.ts';
 import { Maildrops } from '../pop3-from-imap/maildrops.ts';
@@ -180,7 +181,8 @@ export class Relay implements Service {
     const onGrant = (account: string): Promise<unknown> => tokens.refresh(account);
     const imports = { clock: systemClock, log, store, passwords, redactor: scrubber, onGrant };
     const directory = new ClientDirectory(withImportedLogins(clients, accounts, imports));
-    const deps = { ...base, submission, clients: directory, hostname: hostname() };
+    const unconfirmed = new UnconfirmedAnswers(systemClock);
+    const deps = { ...base, submission, clients: directory, hostname: hostname(), unconfirmed };
     const mailboxes = new Mailboxes({ ...base, accounts, tokens });
     const fetch = openFetch(config, { ...base, mailboxes, alerts: desk });
     const memory = new WayMemory(join(config.state.dir, 'pop3.json'), log);

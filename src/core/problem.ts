@@ -315,6 +315,12 @@ export const PROBLEMS = {
     heals: 'never',
     remedy: 'The message was dealt with as the reply says. The application may send it again: give it a longer time-out.',
   },
+  MESSAGE_REPEATED: {
+    summary:
+      'The application sent a message again that has been accepted: it did not wait for the answer. It has got the same answer now, and the message was not taken twice.',
+    heals: 'never',
+    remedy: 'Nothing has to be done about this message. Give the application a longer time-out if this happens often.',
+  },
   SUBMISSION_ABORTED: {
     summary: 'The application closed the connection before the message was complete. Nothing was delivered.',
     heals: 'never',

@@ -7,6 +7,7 @@
  *
  * @packageDocumentation
  */
+import { createHash, type Hash } from 'node:crypto';
 import type { Client } from '../core/client.ts';
 import { between, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { MailParameters } from '../core/envelope.ts';
@@ -29,6 +30,7 @@ import { parseMailParameters, parseRcptParameters } from './command-parameters.t
 import { type Checked, checkFields, checkReversePath } from './sender-check.ts';
 import type { SessionJournal } from '../platform/session-journal.ts';
 import { SubmissionError } from './submission-error.ts';
+import type { OpenAnswer, UnconfirmedAnswers } from './unconfirmed-answers.ts';
 
 /** What transactions need besides their connection. */
 export interface TransactionDependencies {
@@ -39,6 +41,8 @@ export interface TransactionDependencies {
   readonly random: Random;
   /** Our own name, as in the greeting. */
   readonly hostname: string;
+  /** Of all listeners. */
+  readonly unconfirmed: UnconfirmedAnswers;
 }
 
 /** The connection a transaction is opened on. */
@@ -105,7 +109,10 @@ export class MailTransaction {
   readonly #facts: TransactionFacts;
   readonly #deps: TransactionDependencies;
   readonly #journal: SessionJournal;
-  #forwardPaths = 0;
+  readonly #forwardPaths: string[] = [];
+  /** A Message-ID came with the message: what is the same in every octet, this one too, is the same message. */
+  #isUnique = false;
+  #openAnswer: OpenAnswer | undefined;
   #traceParent: string | undefined;
 
   constructor(delivery: SubmissionTransaction, facts: TransactionFacts, deps: TransactionDependencies, journal: SessionJournal) {
@@ -121,7 +128,7 @@ export class MailTransaction {
 
   /** Recipients accepted so far. */
   get forwardPathCount(): number {
-    return this.#forwardPaths;
+    return this.#forwardPaths.length;
   }
 
   /** RCPT. @param argument - What follows `TO:`. */
@@ -133,10 +140,10 @@ export class MailTransaction {
     if ('refused' in parsed) return parsed.refused;
     if (path.needsSmtpUtf8 && !this.#facts.parameters.isSmtpUtf8) return NEEDS_SMTPUTF8;
     // RFC 5321 §4.5.3.1.10: 452, and those accepted before stay.
-    if (this.#forwardPaths >= this.#deps.settings.maxRecipients)
+    if (this.#forwardPaths.length >= this.#deps.settings.maxRecipients)
       return reply(452, '4.5.3', 'Too many recipients; send the rest in another message');
     const answer = await this.#delivery.addForwardPath({ address: path.address, ...parsed.parameters });
-    if (isAccepted(answer)) this.#forwardPaths += 1;
+    if (isAccepted(answer)) this.#forwardPaths.push(path.address);
     return answer;
   }
 
@@ -154,11 +161,13 @@ export class MailTransaction {
   async receive(content: ArrivingContent, onComplete: () => void): Promise<Reply | undefined> {
     const { clock } = this.#deps;
     let completeAt: MonotonicMs | undefined;
-    const notifying = new EndNotifier(content, () => {
+    const watched = new WatchedContent(content, this.#digest(), async (digest) => {
       completeAt = clock.monotonic();
       onComplete();
+      await this.#refuseRepetition(digest);
     });
-    const answer = await this.#answer(notifying, content);
+    const answer = await this.#answer(watched, content);
+    this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
     if (answer !== undefined) {
       const waited = completeAt === undefined ? {} : { durationMs: between(completeAt, clock.monotonic()) };
       this.#journal.debug('message-answered', 'the message was answered', { ...this.#fields, reply: describeReply(answer), ...waited });
@@ -182,6 +191,11 @@ export class MailTransaction {
     this.#delivery.abandon();
   }
 
+  /** The client has gone on behind the answer, so it has read it. */
+  confirm(): void {
+    this.#openAnswer?.confirm();
+  }
+
   /** The client may not have read `answer`, and may send the message again. */
   noteUndelivered(answer: Reply): void {
     this.#journal.refused('reply-undelivered', problem('REPLY_UNDELIVERED'), answer, this.#fields);
@@ -191,6 +205,7 @@ export class MailTransaction {
     const message = await readSubmission(source, { headerSection: HEADER_SECTION_LIMIT });
     if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
     this.#traceParent = message.traceParent;
+    this.#isUnique = message.messageId !== undefined;
     const checked = this.#checkMessage(message);
     if ('kept' in checked) return this.#delivery.submitContent(message.content(this.#fixUps(), checked.kept));
     this.abandon();
@@ -213,7 +228,26 @@ export class MailTransaction {
     return { refused: answer };
   }
 
+  /** Of the client and the envelope, before that of the content. */
+  #digest(): Hash {
+    const { origin, reversePath } = this.#facts;
+    return createHash('sha256').update(JSON.stringify([origin.client.name, reversePath, this.#forwardPaths]));
+  }
+
+  /** @throws Repetition where the message has had its answer, so that nobody takes it for a new one. */
+  async #refuseRepetition(digest: string): Promise<void> {
+    if (!this.#isUnique) return;
+    const known = await this.#deps.unconfirmed.begin(digest);
+    if ('settle' in known) this.#openAnswer = known;
+    else throw new Repetition(known);
+  }
+
   async #recover(error: unknown, content: ArrivingContent): Promise<Reply | undefined> {
+    if (error instanceof Repetition) {
+      const what = problem('MESSAGE_REPEATED', 'the same message has been accepted, and the application did not wait for the answer');
+      this.#journal.refused('message-repeated', what, error.answer, this.#fields);
+      return error.answer;
+    }
     if (error instanceof SubmissionError) this.#journal.refused('message-refused', error.problem, error.reply, this.#fields);
     else this.#journal.defect(error, { ...this.#fields, problem: problem('INTERNAL', 'a message could not be taken in') });
     const answer = error instanceof SubmissionError ? error.reply : INTERNAL_ERROR;
@@ -244,13 +278,25 @@ export class MailTransaction {
   }
 }
 
-/** Says when the last octet has been read. */
-class EndNotifier implements AsyncIterable<Uint8Array> {
-  readonly #source: AsyncIterable<Uint8Array>;
-  readonly #onEnd: () => void;
+/** It is here already. */
+class Repetition extends Error {
+  override readonly name = 'Repetition';
+  readonly answer: Reply;
+  constructor(answer: Reply) {
+    super('the message has been accepted before');
+    this.answer = answer;
+  }
+}
 
-  constructor(source: AsyncIterable<Uint8Array>, onEnd: () => void) {
+/** Says when the last octet has been read, before whoever reads hears of it, and what all of them were. */
+class WatchedContent implements AsyncIterable<Uint8Array> {
+  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #hash: Hash;
+  readonly #onEnd: (digest: string) => Promise<void>;
+
+  constructor(source: AsyncIterable<Uint8Array>, hash: Hash, onEnd: (digest: string) => Promise<void>) {
     this.#source = source;
+    this.#hash = hash;
     this.#onEnd = onEnd;
   }
 
@@ -259,7 +305,8 @@ class EndNotifier implements AsyncIterable<Uint8Array> {
     return {
       next: async () => {
         const result = await iterator.next();
-        if (result.done === true) this.#onEnd();
+        if (result.done === true) await this.#onEnd(this.#hash.digest('base64'));
+        else this.#hash.update(result.value);
         return result;
       },
     };

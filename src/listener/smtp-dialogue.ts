@@ -62,6 +62,8 @@ export class SmtpDialogue {
   #hello: { readonly verb: 'HELO' | 'EHLO'; readonly name: string } | undefined;
   #authenticated: Client | undefined;
   #transaction: MailTransaction | undefined;
+  /** Whose answer the client has not shown to have read. */
+  #unconfirmed: MailTransaction | undefined;
   #transactionTimer: Timer | undefined;
   #isReceiving = false;
   #isBusy = false;
@@ -135,6 +137,8 @@ export class SmtpDialogue {
   }
 
   async #dispatch(octets: Buffer): Promise<void> {
+    this.#unconfirmed?.confirm();
+    this.#unconfirmed = undefined;
     this.#journal.trace(() => `C: ${this.#auth.isWaiting ? '[removed]' : shownCommand(octets)}`);
     if (this.#auth.isWaiting) return this.#conclude(await this.#auth.answer(octets.toString('latin1').trimEnd()));
     if (isHttpRequest(octets)) return this.#hangUp(reply(421, '4.7.0', 'This is not a web server'), 'an HTTP request came');
@@ -264,6 +268,7 @@ export class SmtpDialogue {
     });
     this.#isReceiving = false;
     if (answer !== undefined && this.#wire.isPeerGone) transaction.noteUndelivered(answer);
+    else this.#unconfirmed = transaction;
     this.#endTransaction();
     if (answer === undefined || this.#isOver) return;
     if (isAccepted(answer)) this.#rejections.forgive();

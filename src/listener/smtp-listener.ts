@@ -14,6 +14,7 @@ import { serverTlsOptions } from '../platform/server-tls.ts';
 import type { ClientDirectory } from '../policy/client-directory.ts';
 import { ListenerEngine } from './listener-engine.ts';
 import { PasswordCheck } from '../platform/password-check.ts';
+import type { UnconfirmedAnswers } from './unconfirmed-answers.ts';
 
 /** What a listener needs. All listeners share one directory, which counts a client's pace and failed logins. */
 export interface SmtpListenerDependencies {
@@ -24,6 +25,8 @@ export interface SmtpListenerDependencies {
   readonly log: Log;
   /** Our own name: in the greeting and in Received. */
   readonly hostname: string;
+  /** Of all listeners. */
+  readonly unconfirmed: UnconfirmedAnswers;
 }
 
 export class SmtpListener {

@@ -23,6 +23,7 @@ import { MemorySocket } from '../support/memory-socket.ts';
 import { ScriptedSubmission } from '../support/scripted-submission.ts';
 import { STAGE_CLIENTS, stageSettings } from '../support/smtp-stage.ts';
 import { dialogueSeeds } from './mutations.ts';
+import { UnconfirmedAnswers } from '../../src/listener/unconfirmed-answers.ts';
 
 /** Something that takes octets from strangers. */
 export interface Target {
@@ -78,6 +79,7 @@ export function smtpTarget(): Target {
     random: systemRandom,
     log,
     hostname: 'relay.test',
+    unconfirmed: new UnconfirmedAnswers(clock),
   });
   return {
     seeds: dialogueSeeds('smtp'),

@@ -11,6 +11,7 @@ import { MemoryLog } from '../support/memory-log.ts';
 import { ScriptedSubmission } from '../support/scripted-submission.ts';
 import { openSmtpStage, stageSettings } from '../support/smtp-stage.ts';
 import { SmtpTalk } from '../support/smtp-talk.ts';
+import { UnconfirmedAnswers } from '../../src/listener/unconfirmed-answers.ts';
 
 const closers: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
@@ -56,6 +57,7 @@ describe('N11 a network client', () => {
       clients: new ClientDirectory(clientsIn('127.0.0.1/32')),
       passwords: new PasswordCheck(base),
       hostname: 'relay.test',
+      unconfirmed: new UnconfirmedAnswers(systemClock),
     });
     const failure = await new Promise<Error | undefined>((resolve) => {
       engine.server.once('error', resolve);

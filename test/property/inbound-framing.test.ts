@@ -11,6 +11,7 @@ import { MemorySocket } from '../support/memory-socket.ts';
 import { ScriptedSubmission } from '../support/scripted-submission.ts';
 import { inWireForm } from '../support/smuggling.ts';
 import { STAGE_CLIENTS, stageSettings } from '../support/smtp-stage.ts';
+import { UnconfirmedAnswers } from '../../src/listener/unconfirmed-answers.ts';
 
 const RUNS = 300;
 
@@ -32,6 +33,7 @@ beforeAll(() => {
     random: constantRandom,
     log: new MemoryLog(),
     hostname: 'relay.test',
+    unconfirmed: new UnconfirmedAnswers(clock),
   });
 });
 

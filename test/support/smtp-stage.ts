@@ -18,6 +18,7 @@ import { EagerClock } from './eager-clock.ts';
 import { MemoryLog } from './memory-log.ts';
 import { ScriptedSubmission } from './scripted-submission.ts';
 import { createTestAuthority, type IssuedCertificate, type TestAuthority } from './test-ca.ts';
+import { UnconfirmedAnswers } from '../../src/listener/unconfirmed-answers.ts';
 
 let authority: TestAuthority | undefined;
 let certificate: IssuedCertificate | undefined;
@@ -91,6 +92,7 @@ export async function openSmtpStage(options: StageOptions = {}): Promise<SmtpSta
     random: systemRandom,
     log,
     hostname: 'relay.test',
+    unconfirmed: new UnconfirmedAnswers(clock),
     ...(options.places === undefined ? {} : { places: options.places }),
   });
   if (options.peer !== undefined) {

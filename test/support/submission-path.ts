@@ -27,6 +27,7 @@ import { ScriptedSmtpServer, type ScriptedServerOptions } from './scripted-smtp-
 import { stageSettings } from './smtp-stage.ts';
 import { SmtpTalk } from './smtp-talk.ts';
 import { createTestAuthority, type IssuedCertificate, type TestAuthority } from './test-ca.ts';
+import { UnconfirmedAnswers } from '../../src/listener/unconfirmed-answers.ts';
 
 let authority: TestAuthority | undefined;
 let certificate: IssuedCertificate | undefined;
@@ -92,6 +93,7 @@ export class SubmissionPath {
       clients: new ClientDirectory([testClient()]),
       passwords: new PasswordCheck(base),
       hostname: 'relay.postern.test',
+      unconfirmed: new UnconfirmedAnswers(clock),
     });
     await new Promise<void>((resolve) => void engine.server.listen({ host: '127.0.0.1', port: 0 }, resolve));
     return new SubmissionPath({ clock, server, proxy, spool, engine, pool, log }, delivery);

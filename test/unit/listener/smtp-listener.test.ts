@@ -14,6 +14,7 @@ import { ScriptedSubmission } from '../../support/scripted-submission.ts';
 import { stageCertificate, stageSettings } from '../../support/smtp-stage.ts';
 import { SmtpTalk } from '../../support/smtp-talk.ts';
 import { createTestAuthority } from '../../support/test-ca.ts';
+import { UnconfirmedAnswers } from '../../../src/listener/unconfirmed-answers.ts';
 
 const listeners: SmtpListener[] = [];
 
@@ -29,6 +30,7 @@ async function open(settings: Partial<SmtpListenerSettings> = {}) {
     random: systemRandom,
     log,
     hostname: 'relay.test',
+    unconfirmed: new UnconfirmedAnswers(clock),
   });
   listeners.push(listener);
   const { host, port } = await listener.open();

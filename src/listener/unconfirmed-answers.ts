@@ -1,0 +1,84 @@
+/**
+ * Answers to messages that an application may never have read: it vanished, and sends the message again.
+ *
+ * SMTP leaves it open who has a message whose answer was lost (RFC 1047). The same message from the same client, for the same recipients, octet for octet and
+ * with a Message-ID of its own, gets the answer that it had, and is not taken a second time. Any command behind an answer shows that it was read, so that a
+ * client which means to send a message twice can.
+ *
+ * Held in memory, for as long as applications try again; a restart forgets.
+ *
+ * @packageDocumentation
+ */
+import { between, type DurationMs, minutes, type MonotonicMs } from '../core/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Reply } from '../core/reply.ts';
+
+const WINDOW: DurationMs = minutes(15);
+const MOST = 1_000;
+
+interface Entry {
+  /** The 2yz that it had; undefined where it was not accepted. */
+  readonly outcome: Promise<Reply | undefined>;
+  readonly since: MonotonicMs;
+}
+
+/** What is to be said of a message that is being answered. */
+export interface OpenAnswer {
+  /** The answer is there. @param accepted - A 2yz; undefined: whoever sends the message again is to be served again. */
+  settle(accepted: Reply | undefined): void;
+  /** The client has read it. */
+  confirm(): void;
+}
+
+export class UnconfirmedAnswers {
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * A message has come to its end.
+   *
+   * @param key - The same for the same message, and for no other.
+   * @returns The answer that it had, for which a first one that is still under way is waited; or what is to be told of its own.
+   */
+  async begin(key: string): Promise<Reply | OpenAnswer> {
+    for (;;) {
+      const entry = this.#find(key);
+      if (entry === undefined) return this.#open(key);
+      const accepted = await entry.outcome;
+      if (accepted !== undefined) return accepted;
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    }
+  }
+
+  #find(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || between(entry.since, this.#clock.monotonic()) < WINDOW) return entry;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  #open(key: string): OpenAnswer {
+    let settle: (accepted: Reply | undefined) => void = () => undefined;
+    const outcome = new Promise<Reply | undefined>((resolve) => (settle = resolve));
+    const entry: Entry = { outcome, since: this.#clock.monotonic() };
+    this.#entries.set(key, entry);
+    const forget = (): void => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    };
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= MOST) break;
+      this.#entries.delete(oldest);
+    }
+    return {
+      settle: (accepted) => {
+        if (accepted === undefined) forget();
+        settle(accepted);
+      },
+      confirm: forget,
+    };
+  }
+}

@@ -9,6 +9,8 @@ import { runFairness } from '../test/campaign/fairness.ts';
 import { runFetchKill } from '../test/campaign/fetch-kill.ts';
 import { runFuzz } from '../test/campaign/fuzz.ts';
 import { runQueueCampaign } from '../test/campaign/queue-100k.ts';
+import { ensurePackages } from '../test/support/real/packages.ts';
+import { runFetchKillOnServers } from '../test/support/real/fetch-places.ts';
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runRotations } from '../test/campaign/rotations.ts';
 import { runSigterm } from '../test/campaign/sigterm.ts';
@@ -29,15 +31,18 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     run: runFairness,
   },
   'fetch-kill': {
-    summary: 'kill -9 of a process that fetches a mailbox, at random moments; three sinks hold what came against the mailbox',
+    summary:
+      'kill -9, so often at each kind of sink, of a process that fetches a mailbox of Dovecot; what came is held against the mailbox',
     count: 300,
-    run: runFetchKill,
+    obstacle: () => ensurePackages(),
+    run: runFetchKillOnServers,
   },
   fuzz: {
     summary: 'mutated sessions at the SMTP, IMAP and POP3 fronts, address readers, configuration and admin port',
     count: 1_000_000,
     run: runFuzz,
   },
+  'fetch-kill-sandbox': { summary: 'the same on the sandbox', count: 300, run: runFetchKill },
   'queue-100k': {
     summary: 'a relay with a long queue: ready in time, in bounded memory, drains each account at its pace',
     count: 100_000,

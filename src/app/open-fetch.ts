@@ -33,7 +33,7 @@ export function openFetch({ state }: Pick<Config, 'state'>, { mailboxes, ...part
     ...parts,
     source: new ImapMailboxSource(mailboxes, parts.clock),
     store,
-    openSink: (settings) => openSink(settings, { clock: parts.clock, dial }),
+    openSink: (settings) => openSink(settings, { clock: parts.clock, dial, scratch: join(state.dir, 'scratch') }),
     hostname: hostname(),
   });
 }

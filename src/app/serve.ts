@@ -6,6 +6,7 @@
 import { type Config, type ConfigNotice, describeFinding, type LoadResult } from '../config/config.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Log } from '../core/ports/log.ts';
+import { ServiceManager, type ServiceState } from '../platform/service-manager.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { composeObservation, type Observation, Relay, type RelayParts } from './compose.ts';
@@ -27,6 +28,7 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
   const observation = composeObservation(config);
   const { log } = observation;
   const lifecycle = new Lifecycle(log);
+  const tellManager = managerTeller(log);
   // Where an account has no refresh token, its first try says so, and where it has one in the store there is nothing to say.
   // The sandbox brings a reader along.
   const isSandbox = config.accounts.length === 0;
@@ -40,8 +42,9 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
     const apply = (changed: Config): Promise<readonly ProblemError[]> => serving.apply(changed);
     reloader = new Reloader({ config, load: () => load(), apply, clock: systemClock, log: serving.log });
     log.info({ event: 'ready' }, 'ready');
+    tellManager('READY=1');
     await reloader.start();
-    const service = new Reloading(serving, reloader, setup);
+    const service = new Reloading(serving, reloader, setup, () => tellManager('STOPPING=1'));
     return (await lifecycle.run(service)) === 0 ? 'stopped' : 'failed';
   } catch (error) {
     reportFailedStart(error, log);
@@ -49,14 +52,27 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
   }
 }
 
+/** Nobody waits for the word to arrive. @returns Which it is to be. */
+function managerTeller(log: Log): (state: ServiceState) => void {
+  const manager = new ServiceManager(process.env, systemClock);
+  return (state) =>
+    void manager.tell(state).then((fault) => {
+      if (fault === undefined) return;
+      const what = problem('SERVICE_MANAGER_NOT_TOLD', `${state}: ${fault}`);
+      log.warn({ event: 'service-manager-not-told', problem: what }, 'the service manager could not be told');
+    });
+}
+
 /** A service that reads its configuration again when it is told to. */
 class Reloading implements Service {
   readonly #serving: Serving;
   readonly #reloader: Reloader;
   readonly #setup: SetupDesk;
+  readonly #onStop: () => void;
 
-  constructor(serving: Serving, reloader: Reloader, setup: SetupDesk) {
+  constructor(serving: Serving, reloader: Reloader, setup: SetupDesk, onStop: () => void) {
     this.#setup = setup;
+    this.#onStop = onStop;
     this.#serving = serving;
     this.#reloader = reloader;
   }
@@ -66,6 +82,7 @@ class Reloading implements Service {
   }
 
   async stop(grace: DurationMs): Promise<void> {
+    this.#onStop();
     void this.#setup.close();
     await this.#reloader.close();
     await this.#serving.stop(grace);

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import { checkCertificates } from './certificates.ts';
+import { readCaFile } from './ca-file.ts';
 import type { ConfigFiles } from './files.ts';
 import type { Findings, Path } from './findings.ts';
 import { PRESETS, type Protocol, type ProviderFields } from './presets.ts';
@@ -24,7 +24,7 @@ export class ProviderBook {
   /** Add a configured provider; reads its CA file. */
   async add(name: string, { path, value }: Entry<ProviderInput>, files: ConfigFiles): Promise<void> {
     const { extends: parent, caFile, smtp, imap, pop3, limits, ...rest } = value;
-    const ca = caFile === undefined ? undefined : await this.#readCa(caFile, [...path, 'caFile'], files);
+    const ca = caFile === undefined ? undefined : await readCaFile(caFile, [...path, 'caFile'], files, this.#findings);
     const fields: ProviderFields = {
       ...defined(rest),
       ...defined({ ca }),
@@ -34,14 +34,6 @@ export class ProviderBook {
       ...(limits === undefined ? {} : { limits: defined(limits) }),
     };
     this.#own.set(name, { fields, parent, path });
-  }
-
-  async #readCa(file: string, at: Path, files: ConfigFiles): Promise<string | undefined> {
-    const text = await files.read(file, at, { isSecret: false });
-    if (text === undefined) return undefined;
-    const fault = checkCertificates(text);
-    if (fault !== undefined) this.#findings.problem(at, `${files.absolute(file)} ${fault}`);
-    return text;
   }
 
   /** Names that accounts and `extends` may use. */

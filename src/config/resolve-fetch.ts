@@ -7,6 +7,7 @@ import type { Account } from '../core/account.ts';
 import { seconds } from '../core/clock.ts';
 import type { AfterFetch, FetchFilter, FetchRule, SinkSettings } from '../core/fetch-rule.ts';
 import { isLoopbackHost } from './addresses.ts';
+import { readCaFile } from './ca-file.ts';
 import { defined } from './defined.ts';
 import type { Findings, Path } from './findings.ts';
 import type { FetchInput } from './schema-fetch.ts';
@@ -21,17 +22,17 @@ const SHORTEST_SECRET = 16;
 const LONGEST_NAME = 64;
 
 type Target = FetchInput['to'];
-type Option = 'recipient' | 'sender' | 'tls' | 'secret' | 'format' | 'timeout';
+type Option = 'recipient' | 'sender' | 'tls' | 'caFile' | 'secret' | 'format' | 'timeout';
 
 const OPTIONS: Readonly<Record<SinkSettings['kind'], readonly Option[]>> = {
   maildir: [],
   directory: [],
-  lmtp: ['recipient', 'sender', 'tls'],
-  smtp: ['recipient', 'sender', 'tls'],
-  webhook: ['secret', 'format', 'timeout'],
+  lmtp: ['recipient', 'sender', 'tls', 'caFile'],
+  smtp: ['recipient', 'sender', 'tls', 'caFile'],
+  webhook: ['caFile', 'secret', 'format', 'timeout'],
   command: ['timeout'],
 };
-const ALL_OPTIONS: readonly Option[] = ['recipient', 'sender', 'tls', 'secret', 'format', 'timeout'];
+const ALL_OPTIONS: readonly Option[] = ['recipient', 'sender', 'tls', 'caFile', 'secret', 'format', 'timeout'];
 
 /** Rules whose account is wrong, which is told elsewhere, are left out. */
 export async function buildFetchRules(
@@ -88,15 +89,16 @@ async function buildSink(
   for (const option of ALL_OPTIONS) {
     if (to[option] !== undefined && !OPTIONS[kind].includes(option)) findings.problem([...path, option], `does not go with ${kind}`);
   }
+  const ca = to.caFile === undefined ? undefined : await readCaFile(to.caFile, [...path, 'caFile'], files, findings);
   switch (kind) {
     case 'maildir':
     case 'directory':
       return { kind, path: files.absolute(to[kind] ?? '') };
     case 'lmtp':
     case 'smtp':
-      return buildServer(kind, to, account, path, findings);
+      return buildServer(kind, to, ca, account, path, findings);
     case 'webhook':
-      return buildWebhook(to, path, findings);
+      return buildWebhook(to, ca, path, findings);
     case 'command':
       return buildCommand(to, path, { files, findings, env });
     default:
@@ -115,7 +117,14 @@ async function buildCommand(
   return { kind: 'command', argv: [program, ...args], directory: files.folder, timeoutMs: timeout };
 }
 
-function buildServer(kind: 'lmtp' | 'smtp', to: Target, account: Account, path: Path, findings: Findings): SinkSettings | undefined {
+function buildServer(
+  kind: 'lmtp' | 'smtp',
+  to: Target,
+  ca: string | undefined,
+  account: Account,
+  path: Path,
+  findings: Findings,
+): SinkSettings | undefined {
   const written = to[kind] ?? '';
   const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(written) ?? [];
   const host = bracketed ?? plain;
@@ -130,15 +139,20 @@ function buildServer(kind: 'lmtp' | 'smtp', to: Target, account: Account, path: 
   }
   const [first = account.mailbox, ...others] = [to.recipient ?? []].flat();
   const recipients = [first, ...others] as const;
-  return { kind, host, port, to: recipients, tls, ...defined({ from: to.sender }) };
+  return { kind, host, port, to: recipients, tls, ...defined({ from: to.sender, ca }) };
 }
 
-function buildWebhook({ webhook: url = '', secret, format = 'rfc822', timeout = DEFAULT_TIMEOUT }: Target, path: Path, findings: Findings) {
+function buildWebhook(
+  { webhook: url = '', secret, format = 'rfc822', timeout = DEFAULT_TIMEOUT }: Target,
+  ca: string | undefined,
+  path: Path,
+  findings: Findings,
+) {
   // {tenant} is filled in elsewhere, not here.
   if (/[{}]/.test(url)) findings.problem([...path, 'webhook'], 'holds a placeholder: put the real URL there');
   else checkUrl(url, [...path, 'webhook'], findings);
   if (secret !== undefined && secret.length < SHORTEST_SECRET) {
     findings.notice([...path, 'secret'], `is short: use ${SHORTEST_SECRET} characters or more (openssl rand -hex 32)`);
   }
-  return { kind: 'webhook', url, format, timeoutMs: timeout, ...defined({ secret }) } as const;
+  return { kind: 'webhook', url, format, timeoutMs: timeout, ...defined({ secret, ca }) } as const;
 }

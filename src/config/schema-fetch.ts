@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { z } from 'zod';
-import { address, date, directory, duration, flag, integer, name, secret, size, text } from './schema-parts.ts';
+import { address, date, directory, duration, flag, integer, name, path, secret, size, text } from './schema-parts.ts';
 
 const AFTER = /^(keep|seen|delete|move:[^\u0000-\u001f\u007f]+)$/;
 const TARGETS = ['maildir', 'directory', 'lmtp', 'smtp', 'webhook', 'command'] as const;
@@ -38,6 +38,7 @@ const targetSchema = z
       .enum(['none', 'starttls', 'implicit'])
       .describe('With `lmtp` or `smtp`. Default: `none` on loopback, `starttls` elsewhere.')
       .optional(),
+    caFile: path().describe("With `lmtp`, `smtp` or `webhook`: PEM file with certificates trusted in addition to the system's.").optional(),
     secret: secret().describe('With `webhook`: signs each request.').optional(),
     format: z.enum(['rfc822', 'json']).describe('With `webhook`: the message as it is, or parsed. Default: `rfc822`.').optional(),
     timeout: duration().describe('With `webhook` or `command`: for one message. Default: 60s.').optional(),

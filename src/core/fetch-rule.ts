@@ -36,12 +36,16 @@ export type SinkSettings =
       /** Recipients. */
       readonly to: readonly [string, ...string[]];
       readonly tls: 'none' | UpstreamTls;
+      /** PEM text trusted in addition to the system's roots. */
+      readonly ca?: string;
     }
   | {
       readonly kind: 'webhook';
       readonly url: string;
       /** Signs each request. */
       readonly secret?: string;
+      /** PEM text trusted in addition to the system's roots. */
+      readonly ca?: string;
       readonly format: 'rfc822' | 'json';
       readonly timeoutMs: DurationMs;
     }

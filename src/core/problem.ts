@@ -331,6 +331,13 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Restart Postern when it suits you: everything else in the configuration is in use already.',
   },
+  SERVICE_MANAGER_NOT_TOLD: {
+    summary:
+      'The service manager waits to be told that Postern is up, and could not be told. It may stop Postern, or start it again, when its patience ends.',
+    heals: 'after-repair',
+    remedy:
+      'Install systemd-notify where Postern can find it, and let it speak (NotifyAccess=all in the unit), or have nobody wait: Type=exec in the unit, --sdnotify=ignore with podman.',
+  },
   CONFIG_INVALID: {
     summary: 'The configuration has errors.',
     heals: 'after-repair',

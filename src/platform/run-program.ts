@@ -2,13 +2,13 @@
  * Runs a program and reads what it prints: no shell, an environment of the caller's choosing, a deadline, and a limit on output.
  *
  * The program gets a process group of its own, and at the deadline the whole group is killed: a script's children do not live on. Standard input
- * is empty, so that nothing waits for a person.
+ * is a file or empty, so that nothing waits for a person; never a pipe, whose end a program would see, and take a part for the whole, when we are killed.
  *
  * @packageDocumentation
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { type DurationMs, milliseconds } from '../core/clock.ts';
-import type { Octets } from '../core/octets.ts';
+import { kibibytes, type Octets } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { errorCode } from './dial-error.ts';
 
@@ -20,15 +20,17 @@ export interface ProgramRequest {
   readonly directory: string;
   /** All of it: nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
+  /** A file descriptor, read from its position on. Absent: standard input is empty. */
+  readonly input?: number;
   readonly deadline: DurationMs;
-  /** Of standard output; of standard error the last so many octets are looked at. */
-  readonly mostOutput: Octets;
+  /** Of standard output. Absent: that goes nowhere. */
+  readonly mostOutput?: Octets;
   readonly clock: Clock;
   /** Kills it before the deadline. */
   readonly signal?: AbortSignal;
 }
 
-/** How it ended. */
+/** How it ended. `errors` is the end of what it said on standard error. */
 export type ProgramResult =
   | {
       readonly kind: 'exited';
@@ -37,12 +39,11 @@ export type ProgramResult =
       readonly signal?: string;
       /** Standard output. */
       readonly output: string;
-      /** The last line of standard error that is not blank. */
-      readonly lastErrorLine?: string;
+      readonly errors: string;
     }
   /** `reason` is a code of the system: ENOENT. */
   | { readonly kind: 'not-started'; readonly reason: string }
-  | ({ readonly kind: 'timeout'; readonly after: DurationMs } & Killed)
+  | ({ readonly kind: 'timeout'; readonly after: DurationMs; readonly errors: string } & Killed)
   /** The signal said so. */
   | ({ readonly kind: 'called-off' } & Killed)
   | ({ readonly kind: 'too-much-output'; readonly limit: Octets } & Killed);
@@ -58,16 +59,19 @@ export interface Survivor {
   readonly reason: string;
 }
 
+/** Of standard error the last so many octets are kept. */
+const MOST_ERRORS = kibibytes(4);
 /** A child that was left behind may hold the pipes open after the program has ended; so long is waited for the rest of the output. */
 const AFTER_EXIT = milliseconds(250);
 
 /** Run it. Never rejects. */
 export function runProgram(request: ProgramRequest): Promise<ProgramResult> {
-  const { program, args, directory, env } = request;
+  const { program, args, directory, env, input = 'ignore', mostOutput } = request;
+  const stdio: StdioOptions = [input, mostOutput === undefined ? 'ignore' : 'pipe', 'pipe'];
   let child: ChildProcess;
   try {
     // A NUL in a name or argument makes it throw at once.
-    child = spawn(program, [...args], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true, shell: false });
+    child = spawn(program, [...args], { cwd: directory, env, stdio, detached: true, shell: false });
   } catch (error) {
     return Promise.resolve({ kind: 'not-started', reason: errorCode(error) });
   }
@@ -88,7 +92,7 @@ class Watch {
     this.#child = child;
     this.#request = request;
     const { deadline, clock, signal } = request;
-    const expire = (): void => this.#kill({ kind: 'timeout', after: deadline });
+    const expire = (): void => this.#kill({ kind: 'timeout', after: deadline, errors: this.#said() });
     const timer = clock.startTimer(deadline, expire);
     const callOff = (): void => this.#kill({ kind: 'called-off' });
     signal?.addEventListener('abort', callOff);
@@ -106,10 +110,11 @@ class Watch {
   }
 
   #listen(): void {
-    const { clock, mostOutput } = this.#request;
+    const { clock } = this.#request;
+    // Where no pipe could be made (EMFILE), there is none; an error follows.
     this.#child.stdout?.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#child.stderr?.on('data', (chunk: Buffer) => {
-      this.#errors = Buffer.from(Buffer.concat([this.#errors, chunk]).subarray(0 - mostOutput));
+      this.#errors = Buffer.from(Buffer.concat([this.#errors, chunk]).subarray(0 - MOST_ERRORS));
     });
     this.#child.once('error', (error) => this.#settle({ kind: 'not-started', reason: errorCode(error) }));
     this.#child.once('exit', () => {
@@ -119,7 +124,7 @@ class Watch {
   }
 
   #take(chunk: Buffer): void {
-    const { mostOutput } = this.#request;
+    const { mostOutput = 0 as Octets } = this.#request;
     this.#length += chunk.length;
     if (this.#length > mostOutput) this.#kill({ kind: 'too-much-output', limit: mostOutput });
     else this.#output.push(chunk);
@@ -127,17 +132,17 @@ class Watch {
 
   #finish(): void {
     const { exitCode, signalCode } = this.#child;
-    const lastErrorLine = this.#errors
-      .toString('utf8')
-      .split(/\r?\n|\r/)
-      .findLast((line) => line.trim() !== '');
     this.#settle({
       kind: 'exited',
       ...(exitCode === null ? {} : { code: exitCode }),
       ...(signalCode === null ? {} : { signal: signalCode }),
       output: Buffer.concat(this.#output).toString('utf8'),
-      ...(lastErrorLine === undefined ? {} : { lastErrorLine }),
+      errors: this.#said(),
     });
+  }
+
+  #said(): string {
+    return this.#errors.toString('utf8');
   }
 
   /** Never throws: it is called by timers, and nobody there could catch it. */
@@ -148,8 +153,16 @@ class Watch {
   }
 }
 
+/** The last lines of `errors` that are not blank. */
+export function lastLines(errors: string, most: number): string[] {
+  return errors
+    .split(/\r?\n|\r/)
+    .filter((line) => line.trim() !== '')
+    .slice(-most);
+}
+
 /** Kill a process that was started as leader of its group, with all that it started. @returns Undefined where nothing of it is left. */
-export function killGroup(pid: number | undefined): Survivor | undefined {
+function killGroup(pid: number | undefined): Survivor | undefined {
   if (pid === undefined) return undefined; // It never started.
   try {
     process.kill(-pid, 'SIGKILL');

@@ -1,13 +1,14 @@
 /**
- * A process that fetches a mailbox is killed at random moments, again and again, and begins where it stopped; then what the sinks have is held against the mailbox.
+ * A process that fetches a mailbox and empties it is killed at random moments, again and again, and begins where it stopped; then what has come is held
+ * against what was there.
  *
- * Three sinks read the same mailbox: Maildir and directory, which recognise a repetition by its key, and a receiver that takes everything, at which repetitions are
- * counted.
+ * Every kind of sink gets the same messages. Maildir and directory recognise a repetition by its key; elsewhere repetitions are counted.
  *
  * @packageDocumentation
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,18 +19,23 @@ import { systemRandom } from '../../src/platform/system-random.ts';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { seededRandom } from '../support/open-spool.ts';
-import { appendMessages } from '../support/real/mailbox.ts';
+import { appendMessages, countMessages } from '../support/real/mailbox.ts';
 import type { CampaignOptions, CampaignOutcome } from './campaign.ts';
-import { digestOf, type FetchWorkerSettings, withoutTrace, type WorkerSink } from './fetch-worker.ts';
+import { type Delivery, digestOf, type OpenPlace, PLACES, recognises, type SinkKind } from './fetch-places.ts';
+import type { FetchWorkerSettings } from './fetch-worker.ts';
 
-const SINKS: readonly WorkerSink[] = ['maildir', 'directory', 'ledger'];
 /** A process is killed after at most so many messages. */
-const MOST_MESSAGES = 8;
+const MOST_MESSAGES = 3;
 /** And at most so long after one of them: two or three take that long. */
 const LONGEST_DELAY_MS = 12;
+/** For each kill. More than the kills use up on average, so that it is not over before the last of them. */
+const MESSAGES_PER_KILL = 5;
 
-/** A mailbox to fetch from. */
-export type FetchTarget = Pick<FetchWorkerSettings, 'host' | 'port' | 'ca' | 'mailbox' | 'accessToken'>;
+/** A mailbox to fetch from, and places to bring messages to. */
+export interface FetchTarget extends Pick<FetchWorkerSettings, 'host' | 'port' | 'ca' | 'mailbox'> {
+  readonly places: Readonly<Record<SinkKind, OpenPlace>>;
+  accessToken(): Promise<string>;
+}
 
 /** On the sandbox. */
 export async function runFetchKill(options: CampaignOptions): Promise<CampaignOutcome> {
@@ -37,30 +43,40 @@ export async function runFetchKill(options: CampaignOptions): Promise<CampaignOu
   const sandbox = await startSandbox({ clock: systemClock, random: systemRandom, log: new MemoryLog(), ports });
   try {
     const mailbox = 'billing@sandbox.test';
-    const accessToken = sandbox.mint.accessToken(mailbox, { scopes: ['https://outlook.office.com/IMAP.AccessAsUser.All'] });
-    return await killOn({ ...sandbox.imap, ca: sandbox.caPem, mailbox, accessToken }, options);
+    const scopes = ['https://outlook.office.com/IMAP.AccessAsUser.All'];
+    const accessToken = async (): Promise<string> => sandbox.mint.accessToken(mailbox, { scopes });
+    return await killOn({ ...sandbox.imap, ca: sandbox.caPem, mailbox, accessToken, places: PLACES }, options);
   } finally {
     await sandbox.close();
   }
 }
 
-/** On any server; its INBOX is filled first. */
+/** On any server; its INBOX is empty, and filled for each sink. `count` is the kills at each. */
 export async function killOn(target: FetchTarget, { count, seed, print = () => undefined }: CampaignOptions): Promise<CampaignOutcome> {
   const random = seededRandom(seed);
-  const each = Math.ceil(count / SINKS.length);
-  const contents = Array.from({ length: Math.min(1000, (MOST_MESSAGES + 2) * each) }, (_, number) => messageOf(number, random));
-  await appendMessages({ port: target.port, caPem: target.ca }, target.mailbox, target.accessToken, contents);
+  const contents = Array.from({ length: MESSAGES_PER_KILL * (count + 1) }, (_, number) => messageOf(number, random));
+  const server = { port: target.port, caPem: target.ca };
   const directory = await mkdtemp(join(tmpdir(), 'postern-fetch-kill-'));
   try {
     const program = await buildWorker(directory);
     const counts: Record<string, number> = { messages: contents.length };
     const broken: string[] = [];
-    for (const sink of SINKS) {
-      const kills = await killAgainAndAgain(program, { ...target, directory, sink }, each, random);
-      print(`${sink}: ${kills} kills`);
-      const account = judge(await deliveriesOf(directory, sink), contents.map(digestOf));
-      for (const [what, number] of Object.entries({ kills, ...account })) counts[`${sink} ${what}`] = number;
-      broken.push(...brokenPromises(sink, kills, each, account));
+    for (const [kind, openPlace] of Object.entries(target.places) as [SinkKind, OpenPlace][]) {
+      const at = join(directory, kind);
+      await mkdir(at);
+      await appendMessages(server, target.mailbox, await target.accessToken(), contents);
+      const place = await openPlace(at);
+      try {
+        const settings = async () => ({ ...target, accessToken: await target.accessToken(), directory, sink: place.settings });
+        const kills = await killAgainAndAgain(program, settings, count, random);
+        const left = await countMessages(server, target.mailbox, await target.accessToken());
+        const account = { ...judge(await place.deliveries(), contents.map(digestOf)), left };
+        print(`${kind}: ${kills} kills, ${account.delivered} deliveries`);
+        for (const [what, number] of Object.entries({ kills, ...account })) counts[`${kind} ${what}`] = number;
+        broken.push(...brokenPromises(kind, kills, count, account));
+      } finally {
+        await place.close();
+      }
     }
     return { counts, broken };
   } finally {
@@ -85,19 +101,41 @@ async function buildWorker(directory: string): Promise<string> {
 }
 
 /** Kill it `wanted` times, or until it has nothing left to do; then let it end its work. @returns Kills that took place in the middle of work. */
-async function killAgainAndAgain(program: string, settings: FetchWorkerSettings, wanted: number, random: Random): Promise<number> {
+async function killAgainAndAgain(
+  program: string,
+  settings: () => Promise<FetchWorkerSettings>,
+  wanted: number,
+  random: Random,
+): Promise<number> {
   let kills = 0;
   for (;;) {
     const isLast = kills >= wanted;
     const after = isLast ? Number.POSITIVE_INFINITY : 1 + Math.floor(random.fraction() * MOST_MESSAGES);
-    const isDone = await runOnce(program, settings, after, random.fraction() * LONGEST_DELAY_MS);
+    const isDone = await runOnce(program, await settings(), after, random.fraction() * LONGEST_DELAY_MS);
     if (isDone) return kills;
     kills += 1;
   }
 }
 
-/** @returns True where it had seen everything before it was to be killed. */
-function runOnce(program: string, settings: FetchWorkerSettings, after: number, delay: number): Promise<boolean> {
+/** Let a process fetch everything there is. @returns The most memory it had, in octets (VmHWM, proc(5)). */
+export async function peakOfWorker(settings: FetchWorkerSettings): Promise<number> {
+  let peak = Number.NaN;
+  const program = await buildWorker(settings.directory);
+  await runOnce(program, settings, Number.POSITIVE_INFINITY, 0, (pid) => {
+    const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    peak = Number(kibibytes) * 1024;
+  });
+  return peak;
+}
+
+/** @param onDone - Called when it has seen everything, before it is killed. @returns True where it had seen everything before it was to be killed. */
+function runOnce(
+  program: string,
+  settings: FetchWorkerSettings,
+  after: number,
+  delay: number,
+  onDone: (pid: number) => void = () => undefined,
+): Promise<boolean> {
   const child = spawn(process.execPath, [program, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {
     let messages = 0;
@@ -107,8 +145,10 @@ function runOnce(program: string, settings: FetchWorkerSettings, after: number, 
     child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
     child.stdout.setEncoding('latin1').on('data', (text: string) => {
       messages += text.replaceAll('w', '').length;
+      if (child.killed) return;
       if (text.includes('w')) {
         isDone = !isDoomed;
+        if (isDone && child.pid !== undefined) onDone(child.pid);
         child.kill('SIGKILL');
       } else if (messages >= after && !isDoomed) {
         isDoomed = true;
@@ -123,28 +163,6 @@ function runOnce(program: string, settings: FetchWorkerSettings, after: number, 
   });
 }
 
-interface Delivery {
-  readonly key: string;
-  readonly digest: string;
-}
-
-async function deliveriesOf(directory: string, sink: WorkerSink): Promise<Delivery[]> {
-  const at = join(directory, sink);
-  if (sink === 'ledger') {
-    const lines = (await readFile(at, 'latin1')).split('\n').filter((line) => line !== '');
-    return lines.map((line) => ({ key: line.split(' ')[0] ?? '', digest: line.split(' ')[1] ?? '' }));
-  }
-  const folder = sink === 'maildir' ? join(at, 'new') : at;
-  const names = (await readdir(folder)).filter((name) => (sink === 'maildir' ? true : name.endsWith('.json')));
-  return Promise.all(
-    names.map(async (name) => {
-      const key = sink === 'maildir' ? (name.split('.')[1] ?? '') : name.replace(/\.json$/, '');
-      const content = await readFile(join(folder, sink === 'maildir' ? name : `${key}.eml`));
-      return { key, digest: digestOf(withoutTrace(content)) };
-    }),
-  );
-}
-
 interface Account {
   readonly delivered: number;
   readonly lost: number;
@@ -152,9 +170,11 @@ interface Account {
   readonly repeated: number;
   /** Repetitions whose key is not that of the first. */
   readonly unrecognisable: number;
+  /** In the mailbox. */
+  readonly left: number;
 }
 
-function judge(deliveries: readonly Delivery[], expected: readonly string[]): Account {
+function judge(deliveries: readonly Delivery[], expected: readonly string[]): Omit<Account, 'left'> {
   const keys = new Map<string, Set<string>>();
   for (const { key, digest } of deliveries) keys.set(digest, new Set([...(keys.get(digest) ?? []), key]));
   const wanted = new Set(expected);
@@ -167,13 +187,14 @@ function judge(deliveries: readonly Delivery[], expected: readonly string[]): Ac
   };
 }
 
-function brokenPromises(sink: WorkerSink, kills: number, wanted: number, account: Account): string[] {
-  const { lost, altered, repeated, unrecognisable } = account;
+function brokenPromises(kind: SinkKind, kills: number, wanted: number, account: Account): string[] {
+  const { lost, altered, repeated, unrecognisable, left } = account;
   const broken: string[] = [];
-  if (kills < wanted) broken.push(`${sink}: only ${kills} of ${wanted} kills took place`);
-  if (lost > 0) broken.push(`${sink}: ${lost} messages were lost`);
-  if (altered > 0) broken.push(`${sink}: ${altered} messages are not as they were`);
-  if (repeated > (sink === 'ledger' ? kills : 0)) broken.push(`${sink}: ${repeated} repetitions after ${kills} kills`);
-  if (unrecognisable > 0) broken.push(`${sink}: ${unrecognisable} repetitions under another key`);
+  if (kills < wanted) broken.push(`${kind}: only ${kills} of ${wanted} kills took place`);
+  if (lost > 0) broken.push(`${kind}: ${lost} messages were lost`);
+  if (altered > 0) broken.push(`${kind}: ${altered} messages are not as they were`);
+  if (repeated > (recognises(kind) ? 0 : kills)) broken.push(`${kind}: ${repeated} repetitions after ${kills} kills`);
+  if (unrecognisable > 0) broken.push(`${kind}: ${unrecognisable} repetitions under another key`);
+  if (left > 0) broken.push(`${kind}: ${left} messages were not deleted`);
   return broken;
 }

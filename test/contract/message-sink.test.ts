@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { openWebhookSink } from '../../src/fetch/sinks/webhook-sink.ts';
 import { dial } from '../../src/platform/dial.ts';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { MailReceiver } from '../support/mail-receiver.ts';
-import { type HoldableSink, messageSinkContract, slowMessageSinkContract } from './message-sink.ts';
+import { type HoldableSink, messageSinkContract, type SinkUnderTest, slowMessageSinkContract } from './message-sink.ts';
 
 const parts = { clock: systemClock, dial };
 
@@ -78,17 +78,13 @@ async function webhook(secret?: string): Promise<HoldableSink> {
   };
 }
 
-async function command(): Promise<HoldableSink> {
+async function command(): Promise<SinkUnderTest> {
   const path = folder();
-  const hold = join(path, 'hold');
-  const script = 'while [ -e "$0/hold" ]; do sleep 0.05; done; cat > "$0/.$POSTERN_KEY" && mv "$0/.$POSTERN_KEY" "$0/$POSTERN_KEY.eml"';
+  const script = 'cat > "$0/.$POSTERN_KEY" && mv "$0/.$POSTERN_KEY" "$0/$POSTERN_KEY.eml"';
+  const settings = { argv: ['sh', '-c', script, path], directory: '/', timeoutMs: minutes(2) } as const;
   return {
-    sink: openCommandSink({ argv: ['sh', '-c', script, path], directory: '/', timeoutMs: minutes(2) }, parts),
+    sink: openCommandSink(settings, { clock: systemClock, scratch: join(path, 'scratch') }),
     stored: () => digests(path, (name) => name.endsWith('.eml') && !name.startsWith('.')),
-    hold: () => {
-      writeFileSync(hold, '');
-      return () => rmSync(hold);
-    },
     close: async () => rmSync(path, { recursive: true }),
   };
 }
@@ -97,7 +93,7 @@ slowMessageSinkContract('lmtp', () => mailServer('lmtp'));
 slowMessageSinkContract('smtp', () => mailServer('smtp'));
 slowMessageSinkContract('webhook', () => webhook());
 slowMessageSinkContract('webhook, signed', () => webhook('c0ntract-secret'));
-slowMessageSinkContract('command', command);
+messageSinkContract('command', command);
 messageSinkContract('maildir', async () => {
   const path = folder();
   return {

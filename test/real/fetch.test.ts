@@ -3,6 +3,9 @@
  *
  * @packageDocumentation
  */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DurationMs, seconds } from '../../src/core/clock.ts';
 import type { FetchRule } from '../../src/core/fetch-rule.ts';
@@ -11,18 +14,20 @@ import { ImapMailboxSource } from '../../src/fetch/imap-source.ts';
 import { Mailboxes } from '../../src/mailbox/mailboxes.ts';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
-import { killOn } from '../campaign/fetch-kill.ts';
-import { withoutTrace } from '../campaign/fetch-worker.ts';
+import { peakOfWorker } from '../campaign/fetch-kill.ts';
+import { behindTrace } from '../campaign/fetch-places.ts';
 import { testAccount, testProvider } from '../support/accounts.ts';
 import { fetchRule } from '../support/fetch-rule.ts';
 import { MemoryCursorStore } from '../support/memory-cursor-store.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { MemoryTokenSource } from '../support/memory-token-source.ts';
 import { appendMessages, readMailbox } from '../support/real/mailbox.ts';
+import { killAtRealServers } from '../support/real/fetch-places.ts';
 import { KINDS } from '../support/real/mail-readers.ts';
 import { type RealServers, startRealServers } from '../support/real/mail-servers.ts';
 import { sampleMessage } from '../support/real/messages.ts';
 import { BILLING, DELEGATE, PRINTERS } from '../support/real/postern.ts';
+import { MAIL_DOMAIN } from '../support/real/postfix.ts';
 import { notRun, whyNotRun } from '../support/real/suite.ts';
 
 describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () => {
@@ -62,7 +67,7 @@ describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () =>
         deliver: async (message, signal) => {
           const parts: Buffer[] = [];
           for await (const part of message.content(signal)) parts.push(part);
-          taken.push(withoutTrace(Buffer.concat(parts)));
+          taken.push(behindTrace(Buffer.concat(parts)).rest);
           return { kind: 'stored', detail: 'kept' };
         },
         close: async () => {},
@@ -79,6 +84,7 @@ describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () =>
   }
   const until = (what: () => unknown, expected: unknown, timeout: DurationMs = seconds(30)): Promise<void> =>
     expect.poll(what, { timeout, interval: 20 }).toEqual(expected);
+  const at = (local: string): string => `${local}@${MAIL_DOMAIN}`;
   const texts = (contents: readonly Buffer[]): string[] => contents.map((content) => content.toString('latin1')).toSorted();
 
   it('brings every kind of message as it is, one of several megabytes among them, and what arrives in IDLE; then deletes', async () => {
@@ -116,11 +122,27 @@ describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () =>
     expect(await left(DELEGATE)).toHaveLength(1);
   });
 
-  it('I09 loses nothing over 15 kills', async () => {
-    const mailbox = `kills@${BILLING.split('@')[1]}`;
-    const accessToken = await servers.authorization.mintAccessToken(mailbox);
-    const target = { host: 'localhost', port: servers.imapPort, ca: servers.caPem, mailbox, accessToken };
-    const { broken } = await killOn(target, { count: 15, seed: 11 });
+  it('I09 brings a message of 150 MB in bounded memory', async () => {
+    const mailbox = at('large');
+    const content = Buffer.from(`Subject: large\r\n\r\n${`${'0123456789'.repeat(7)}\r\n`.repeat(2_083_334)}`);
+    expect(content.length).toBeGreaterThan(150_000_000);
+    await put(mailbox, [content]);
+    const directory = await mkdtemp(join(tmpdir(), 'postern-fetch-large-'));
+    try {
+      const accessToken = await servers.authorization.mintAccessToken(mailbox);
+      const sink = { kind: 'maildir', path: join(directory, 'maildir') } as const;
+      const imap = { host: servers.host, port: servers.imapPort, ca: servers.caPem };
+      const peak = await peakOfWorker({ ...imap, mailbox, accessToken, directory, sink });
+      const [name = ''] = await readdir(join(directory, 'maildir', 'new'));
+      expect(behindTrace(await readFile(join(directory, 'maildir', 'new', name))).rest.equals(content)).toBe(true);
+      expect(peak).toBeLessThan(200 * 1_048_576);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  }, 120_000);
+
+  it('I09 loses nothing over 18 kills, 3 at each kind of sink', async () => {
+    const { broken } = await killAtRealServers(servers, { count: 3, seed: 11 });
     expect(broken).toEqual([]);
   }, 240_000);
 });

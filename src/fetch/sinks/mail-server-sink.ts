@@ -25,7 +25,7 @@ import { ExchangeError, MailExchange } from './mail-exchange.ts';
 import { DEADLINES, handOver, type StepDeadlines, TurnedAway, type Verdict } from './mail-transaction.ts';
 import { ReadFailure } from './read-content.ts';
 import { RecipientLedger } from './recipient-ledger.ts';
-import type { SinkParts } from './sink-parts.ts';
+import type { NetworkParts } from './sink-parts.ts';
 
 /** Which server, and for whom. */
 export interface MailServerSettings {
@@ -41,7 +41,7 @@ export interface MailServerSettings {
 }
 
 /** What the sink works with. */
-export interface MailServerParts extends SinkParts {
+export interface MailServerParts extends NetworkParts {
   readonly deadlines?: StepDeadlines;
 }
 

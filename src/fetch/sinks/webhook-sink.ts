@@ -28,7 +28,7 @@ import { isTlsFailure } from '../../platform/dial-problem.ts';
 import { dialRemedy } from '../../platform/dial-remedy.ts';
 import { HttpPost, type PostAnswer, PostError, withoutBrackets } from '../../platform/http-post.ts';
 import { ReadFailure, readContent } from './read-content.ts';
-import type { SinkParts } from './sink-parts.ts';
+import type { NetworkParts } from './sink-parts.ts';
 import { composeJson, FormUnfit } from './webhook-json.ts';
 
 /** Where to post, and how. */
@@ -59,7 +59,7 @@ const LATER = new Set([408, 425, 429]);
  *
  * @throws ProblemError `CONFIG_INVALID` for a URL that is neither https nor loopback.
  */
-export const openWebhookSink = (settings: WebhookSettings, parts: SinkParts): MessageSink => new WebhookSink(settings, parts);
+export const openWebhookSink = (settings: WebhookSettings, parts: NetworkParts): MessageSink => new WebhookSink(settings, parts);
 
 /** What is sent behind the header section. */
 interface Body {
@@ -78,7 +78,7 @@ class WebhookSink implements MessageSink {
   readonly #clock: Clock;
   readonly #closing = new AbortController();
 
-  constructor(settings: WebhookSettings, { clock, dial }: SinkParts) {
+  constructor(settings: WebhookSettings, { clock, dial }: NetworkParts) {
     const { url, ca, timeoutMs: deadline } = settings;
     this.#post = new HttpPost({ url: postableUrl(url), clock, dial, ca, deadline });
     this.#settings = settings;

@@ -11,7 +11,7 @@
 import { type EpochMs, minutes } from '../../core/clock.ts';
 import { type Problem, problem } from '../../core/problem.ts';
 import { cleanText } from '../../core/reply.ts';
-import type { ProgramResult } from '../../platform/run-program.ts';
+import { lastLines, type ProgramResult } from '../../platform/run-program.ts';
 import type { TokenAnswer } from '../token-answer.ts';
 import { readTokenResponse } from '../token-response.ts';
 
@@ -59,8 +59,9 @@ const EX_USAGE = 64;
 const EX_NOPERM = 77;
 const EX_CONFIG = 78;
 
-function describeExit(name: string, { code, signal, lastErrorLine, output }: Extract<ProgramResult, { kind: 'exited' }>): Problem {
+function describeExit(name: string, { code, signal, errors, output }: Extract<ProgramResult, { kind: 'exited' }>): Problem {
   const how = code === undefined ? `was ended by ${signal ?? 'a signal'}` : `ended with exit code ${code}`;
+  const [lastErrorLine] = lastLines(errors, 1);
   const reason = lastErrorLine === undefined ? '' : `: ${withoutSecrets(lastErrorLine, output)}`;
   const cause = `${name} ${how}${reason}`;
   if (code === EX_NOPERM) {

@@ -33,6 +33,8 @@ export interface RelaySettings {
   readonly pop3?: 'auto' | 'proxy' | 'imap';
   /** Where IMAP and POP3 are spoken upstream; the servers themselves unless told. */
   readonly upstreamPorts?: { readonly imap: number; readonly pop3: number };
+  /** Rules, as in the file. */
+  readonly fetch?: readonly object[];
 }
 
 /** Where applications read mail. */
@@ -147,6 +149,7 @@ export async function configureRelay(servers: RealServers, settings: RelaySettin
       { name: 'batch', username: 'batch', password: LOGIN.password, account: 'application' },
       { name: 'anybody', username: 'anybody', password: LOGIN.password, account: 'billing', senders: [`*@${MAIL_DOMAIN}`] },
     ],
+    ...(settings.fetch === undefined ? {} : { fetch: settings.fetch }),
     delivery: { mode: 'direct', budget: '60s' },
     log: { level: settings.logLevel ?? 'info', format: 'json' },
   };

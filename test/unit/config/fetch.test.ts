@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ConfigFolder, configOf } from '../../support/config-folder.ts';
+import { ConfigFolder, configOf, problemsOf } from '../../support/config-folder.ts';
+import { createTestAuthority } from '../../support/test-ca.ts';
 import { GOOD_ACCOUNT, GOOD_CLIENT } from './bad-configs.ts';
 
 const folder = new ConfigFolder();
@@ -69,6 +70,28 @@ describe('a fetch rule', () => {
     ['{ command: [sh, -c, "cat >x"] }', { kind: 'command', argv: ['sh', '-c', 'cat >x'], directory: folder.path, timeoutMs: 60_000 }],
   ])('takes messages to %s', async (to, sink) => {
     expect((await load(`  - { account: main, to: ${to} }\n`)).fetch[0]?.sink).toMatchObject(sink);
+  });
+
+  it.each([
+    ['lmtp: "mail.example.com:24"', 'lmtp'],
+    ['smtp: "mail.example.com:25"', 'smtp'],
+    ['webhook: "https://example.com/hook"', 'webhook'],
+  ])('trusts an authority of its own with %s', async (target) => {
+    const { caPem } = createTestAuthority();
+    folder.write('sink-ca.pem', caPem, 0o644);
+    const { fetch } = await load(`  - { account: main, to: { ${target}, caFile: sink-ca.pem } }\n`);
+    expect(fetch[0]?.sink).toMatchObject({ ca: caPem });
+  });
+
+  it.each([
+    ['webhook: "https://example.com/hook", caFile: no.pem', 'no such file'],
+    ['lmtp: "mail.example.com:24", caFile: hello.pem', 'no certificate'],
+    ['maildir: m, caFile: hello.pem', 'does not go with maildir'],
+  ])('is refused with %s', async (target, message) => {
+    folder.write('hello.pem', 'hello', 0o644);
+    const problems = problemsOf(await folder.load(`${GOOD_ACCOUNT}${GOOD_CLIENT}fetch: [{ account: main, to: { ${target} } }]\n`));
+    const complaint = { path: 'fetch[0].to.caFile', message: expect.stringContaining(message) as string };
+    expect(problems).toContainEqual(expect.objectContaining(complaint));
   });
 
   it('has a name that is fit for a file', async () => {

@@ -1,5 +1,5 @@
 /** Messages handed to a mail server (smtp-server, as SMTP and as LMTP) and to a program: what arrives, and what becomes of what is not taken. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,9 +15,9 @@ import { systemClock } from '../../../src/platform/system-clock.ts';
 import { createTestAuthority } from '../../support/test-ca.ts';
 
 const stranger = createTestAuthority().issue({ hosts: ['127.0.0.1'] });
-const parts = { clock: systemClock, dial };
 const never = new AbortController().signal;
 const folder = mkdtempSync(join(tmpdir(), 'postern-handing-'));
+const parts = { clock: systemClock, dial, scratch: join(folder, 'scratch') };
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const OCTETS = Buffer.concat([Buffer.from('Subject: x\r\n\r\n.\r\n..two\r\n'), Buffer.from([0xe9, 0xff]), Buffer.from('\r\nlast\r\n')]);
@@ -176,10 +176,11 @@ describe('a server that misbehaves', () => {
 });
 
 describe('a program', () => {
-  const run = (script: string, timeout = 20) => {
+  const run = (script: string, timeout = 20, ...args: readonly string[]) => {
     const file = join(folder, 'script.sh');
     writeFileSync(file, script);
-    return openSink({ kind: 'command', argv: ['sh', file, join(folder, 'out')], directory: folder, timeoutMs: seconds(timeout) }, parts);
+    const argv = ['sh', file, join(folder, 'out'), ...args] as const;
+    return openSink({ kind: 'command', argv, directory: folder, timeoutMs: seconds(timeout) }, parts);
   };
 
   it('reads the octets as they are, and knows what they belong to', async () => {
@@ -219,10 +220,29 @@ describe('a program', () => {
     await expect.poll(() => isAlive(pid)).toBe(false);
   });
 
-  it('never hears the end of a message that cannot be read on', async () => {
+  it('never hears of a message that cannot be read on, and nothing is left of that', async () => {
     const broken = new Error('the mailbox has gone');
-    await expect(run('cat > "$1.part" && touch "$1.whole"').deliver(message([OCTETS, broken]), never)).rejects.toBe(broken);
-    expect(() => readFileSync(join(folder, 'out.whole'))).toThrow('ENOENT');
+    await expect(run('touch "$1.begun"').deliver(message([OCTETS, broken]), never)).rejects.toBe(broken);
+    expect(() => readFileSync(join(folder, 'out.begun'))).toThrow('ENOENT');
+    expect(readdirSync(parts.scratch)).toEqual([]);
+  });
+
+  it('has the whole message when it begins: a kill of Postern cannot make a part look like the whole', async () => {
+    const content = Buffer.alloc(300_000, 'x');
+    expect(
+      await run('wc -c < /proc/$$/fd/0 > "$1.size"; ls "$2" > "$1.left"', 20, parts.scratch).deliver(message([content]), never),
+    ).toMatchObject({
+      kind: 'stored',
+    });
+    expect(Number(readFileSync(join(folder, 'out.size'), 'utf8'))).toBe(content.length);
+    expect(readFileSync(join(folder, 'out.left'), 'utf8')).toBe('');
+  });
+
+  it('is not started where the message cannot be kept for it: later', async () => {
+    const file = join(folder, 'no-directory');
+    writeFileSync(file, '');
+    const sink = openSink({ kind: 'command', argv: ['true'], directory: folder, timeoutMs: seconds(5) }, { ...parts, scratch: file });
+    expect(await sink.deliver(message(), never)).toMatchObject({ kind: 'later', problem: { code: 'FETCH_SINK_FAILED' } });
   });
 
   it('that is not there: later', async () => {

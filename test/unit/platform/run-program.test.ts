@@ -1,9 +1,10 @@
-/** What becomes of a program that has to be killed, and cannot be. */
+/** What becomes of a program that has to be killed, that cannot be, or that cannot be started. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { milliseconds } from '../../../src/core/clock.ts';
 import { octets } from '../../../src/core/octets.ts';
 import { type ProgramRequest, runProgram } from '../../../src/platform/run-program.ts';
 import { systemClock } from '../../../src/platform/system-clock.ts';
+import { projectRoot, RunningProcess } from '../../support/process.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -37,7 +38,7 @@ describe('a program that cannot be killed', () => {
     const asked = refuseToKill();
     const result = await runProgram(request);
     killAfterAll(asked);
-    expect(result).toEqual({ kind: 'timeout', after: 50, survivor: { pid: -(asked[0] ?? 0), reason: 'EPERM' } });
+    expect(result).toEqual({ kind: 'timeout', after: 50, errors: '', survivor: { pid: -(asked[0] ?? 0), reason: 'EPERM' } });
   });
 
   it('is reported where it is called off', async () => {
@@ -62,7 +63,7 @@ describe('a program that cannot be killed', () => {
 describe('a program that has to be killed', () => {
   it('has no survivor', async () => {
     const result = await runProgram(request);
-    expect(result).toEqual({ kind: 'timeout', after: 50 });
+    expect(result).toEqual({ kind: 'timeout', after: 50, errors: '' });
   });
 
   it('counts as killed where it had ended already', async () => {
@@ -70,6 +71,14 @@ describe('a program that has to be killed', () => {
       throw Object.assign(new Error('kill ESRCH'), { code: 'ESRCH' });
     });
     const result = await runProgram({ ...request, args: ['-e', 'setTimeout(() => {}, 500)'] });
-    expect(result).toEqual({ kind: 'timeout', after: 50 });
+    expect(result).toEqual({ kind: 'timeout', after: 50, errors: '' });
   });
+});
+
+it('without a file descriptor for its pipes is not started, and ends nothing else', async () => {
+  const script = `${projectRoot}test/support/run-without-descriptors.ts`;
+  const command = `ulimit -n 100; exec "${process.execPath}" --import tsx "${script}"`;
+  const { code, stdout, stderr } = await new RunningProcess('/bin/sh', ['-c', command]).end();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(JSON.parse(stdout)).toEqual({ kind: 'not-started', reason: 'EMFILE' });
 });

@@ -122,7 +122,7 @@ describe.skipIf(notRun !== undefined)(`fetching from Dovecot${whyNotRun}`, () =>
     expect(await left(DELEGATE)).toHaveLength(1);
   });
 
-  it('I09 brings a message of 150 MB in bounded memory', async () => {
+  it('brings a message of 150 MB in bounded memory', async () => {
     const mailbox = at('large');
     const content = Buffer.from(`Subject: large\r\n\r\n${`${'0123456789'.repeat(7)}\r\n`.repeat(2_083_334)}`);
     expect(content.length).toBeGreaterThan(150_000_000);

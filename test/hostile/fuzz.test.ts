@@ -5,7 +5,7 @@ import { runFuzz } from '../campaign/fuzz.ts';
 /** Another one each time, told so that a failure can be played again: POSTERN_FUZZ_SEED, or `npm run campaign -- fuzz --seed N`. */
 const seed = Number(process.env['POSTERN_FUZZ_SEED'] ?? Date.now() % 1_000_000_000);
 
-it('20,000 mutated sessions end nothing, hang nowhere, and leave nothing behind', { timeout: 300_000 }, async () => {
+it('20,000 mutated sessions end nothing, hang nowhere, and leave nothing behind', { timeout: 900_000 }, async () => {
   process.stderr.write(`fuzz: seed ${seed}\n`);
   const { counts, broken } = await runFuzz({ count: 20_000, seed });
   process.stderr.write(`fuzz: ${JSON.stringify(counts)}\n`);

@@ -9,24 +9,25 @@ interface Manifest {
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
-const readJson = <Shape>(...path: string[]): Shape => JSON.parse(readFileSync(join(projectRoot, ...path), 'utf8')) as Shape;
+const readJson = (...path: string[]): unknown => JSON.parse(readFileSync(join(projectRoot, ...path), 'utf8')) as unknown;
+const manifestOf = (path: string): Manifest => readJson(path, 'package.json') as Manifest;
 
-const { packages } = readJson<{ readonly packages: Readonly<Record<string, { readonly version?: string; readonly dev?: boolean }>> }>(
-  'package-lock.json',
-);
+const { packages } = readJson('package-lock.json') as {
+  readonly packages: Readonly<Record<string, { readonly version?: string; readonly dev?: boolean }>>;
+};
 const production = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
 
 describe('X08 the packages that run', () => {
   it('are installed in the versions of the lock file', () => {
     expect(production.length).toBeGreaterThan(20);
-    const installed = production.map(([path]) => `${path}@${readJson<Manifest>(path, 'package.json').version}`);
+    const installed = production.map(([path]) => `${path}@${manifestOf(path).version}`);
     expect(installed).toEqual(production.map(([path, { version }]) => `${path}@${version}`));
   });
 
   it('run nothing while they are installed', () => {
     const running = production.flatMap(([path]) =>
       ['preinstall', 'install', 'postinstall']
-        .filter((name) => readJson<Manifest>(path, 'package.json').scripts?.[name] !== undefined)
+        .filter((name) => manifestOf(path).scripts?.[name] !== undefined)
         .map((name) => `${path} ${name}`),
     );
     expect(running).toEqual([]);

@@ -23,6 +23,20 @@ const accountSchema = z.strictObject({
   isTrial,
 });
 
+const changesSchema = z
+  .strictObject({
+    provider: name.optional(),
+    mailbox: z.string().min(1).max(320).optional(),
+    grant: z.enum(['refresh_token', 'client_credentials']).optional(),
+    tenant: z.string().min(1).max(256).optional(),
+    clientId: z.string().min(1).max(256).optional(),
+    clientSecret: accountSchema.shape.clientSecret,
+    isTrial,
+  })
+  .refine((changes) => Object.entries(changes).some(([key, value]) => key !== 'isTrial' && value !== undefined), {
+    error: 'must change something',
+  });
+
 const clientSchema = z
   .strictObject({
     name,
@@ -40,6 +54,16 @@ const editShape = {
 };
 const editSchema = z.object(editShape);
 const newClientSchema = z.object({ ...editShape, password: z.string().describe('Told this once.').optional() });
+
+const configuredSchema = z.object({
+  name: z.string(),
+  provider: z.string(),
+  mailbox: z.string(),
+  grant: z.string(),
+  tenant: z.string().optional(),
+  clientId: z.string().optional(),
+  hasClientSecret: z.boolean(),
+});
 
 const signInSchema = z.object({
   id: z.string(),
@@ -94,6 +118,24 @@ export function setupRoutes(setup: Setup): readonly DocumentedRoute[] {
       run: async ({ body }) => {
         const { isTrial: trial, ...draft } = parse(accountSchema, body);
         return answerWith(await setup.addAccount(draft, trial));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/setup/accounts/:name',
+      summary: 'An account as it is in the configuration file, references in it resolved, without secrets.',
+      answer: configuredSchema,
+      run: async ({ parameters }) => answerWith(await setup.account(parameters['name'] ?? '')),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/setup/accounts/:name',
+      summary: 'Change an account in the configuration file, comments kept; it is in use at once. What is not given stays.',
+      body: changesSchema,
+      answer: editSchema,
+      run: async ({ parameters, body }) => {
+        const { isTrial: trial, ...changes } = parse(changesSchema, body);
+        return answerWith(await setup.editAccount(parameters['name'] ?? '', changes, trial));
       },
     },
     {

@@ -78,7 +78,7 @@ export class ConfigWriter {
     const text = await readFile(file, 'utf8');
     const [wanted, tried] = [edit(editor, text), checked(editor, text)];
     if (wanted === undefined || tried === undefined)
-      throw notWritten(`${source} is not written in a way that lines can be added to: in blocks`);
+      throw notWritten(`${source} is not written in a way that it can be changed from here: in blocks, each value in a line`);
     await this.#check(tried);
     const { redactConfig } = await import('../config/redact.ts');
     // Lines around it may be another account's secret. Both are valid YAML by now.

@@ -8,12 +8,15 @@
 import { randomBytes } from 'node:crypto';
 import { ReadableStream } from 'node:stream/web';
 import { type Config, describeFinding, type LoadResult } from '../config/config.ts';
+import type { ItemChange } from '../config/edit.ts';
 import type { Account } from '../core/account.ts';
 import {
+  type AccountChanges,
   type AccountDraft,
   type ClientDraft,
   type ConfigDocument,
   type ConfigEdit,
+  type ConfiguredAccount,
   type ExaminationStep,
   type NewClient,
   type Setup,
@@ -68,16 +71,48 @@ export class SetupDesk implements Setup {
       (editor, text) =>
         editor.addItem(text, 'accounts', item);
     if (clientSecret === undefined) return this.#writer.change({ edit: add({ ...about, auth }) }, isTrial);
-    // A name has no character that would lead out of the folder: the check of the configuration comes first.
-    const file = `${name}.client-secret`;
-    const reference = `\${file:${secretPath(state.dir, file)}}`;
-    this.#options.scrubber.add(clientSecret);
-    const planned = {
-      edit: add({ ...about, auth: { ...auth, clientSecret: reference } }),
-      checked: add({ ...about, auth: { ...auth, ...literal({ clientSecret }) } }),
-      before: () => writeSecret(state.dir, file, clientSecret),
+    const edit = (reference: string): PlannedEdit['edit'] => add({ ...about, auth: { ...auth, clientSecret: reference } });
+    return this.#writer.change(this.#withSecret(state.dir, name, clientSecret, edit), isTrial);
+  }
+
+  async account(name: string): Promise<ConfiguredAccount> {
+    const { account } = await this.#find(name);
+    const { provider, mailbox, auth } = account;
+    const about = { name, provider: provider.name, mailbox, grant: auth.grant };
+    const isProven = 'clientSecret' in auth && auth.clientSecret !== undefined;
+    return {
+      ...about,
+      ...('tenant' in auth ? { tenant: auth.tenant } : {}),
+      ...('clientId' in auth ? { clientId: auth.clientId } : {}),
+      hasClientSecret: isProven,
     };
-    return this.#writer.change(planned, isTrial);
+  }
+
+  async editAccount(name: string, changes: AccountChanges, isTrial: boolean): Promise<ConfigEdit> {
+    const { accounts, state } = await this.#writer.current();
+    if (!accounts.some((account) => account.name === name)) throw noAccount(name);
+    const { clientSecret, ...others } = changes;
+    const texts = Object.entries(literal(others)).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+    const wanted = texts.map(([key, value]): ItemChange => [key === 'provider' || key === 'mailbox' ? [key] : ['auth', key], value]);
+    const edit =
+      (secret: readonly ItemChange[]): PlannedEdit['edit'] =>
+      (editor, text) =>
+        editor.editItem(text, 'accounts', name, [...wanted, ...secret]);
+    if (clientSecret === undefined) return this.#writer.change({ edit: edit([]) }, isTrial);
+    const withSecret = (reference: string): PlannedEdit['edit'] => edit([[['auth', 'clientSecret'], reference]]);
+    return this.#writer.change(this.#withSecret(state.dir, name, clientSecret, withSecret), isTrial);
+  }
+
+  /** @param edit - With a reference to the secret, which goes into a file of its own. */
+  #withSecret(stateDir: string, account: string, secret: string, edit: (reference: string) => PlannedEdit['edit']): PlannedEdit {
+    // A name has no character that would lead out of the folder: the check of the configuration comes first.
+    const file = `${account}.client-secret`;
+    this.#options.scrubber.add(secret);
+    return {
+      edit: edit(`\${file:${secretPath(stateDir, file)}}`),
+      checked: edit(literal({ secret }).secret),
+      before: () => writeSecret(stateDir, file, secret),
+    };
   }
 
   async addClient(draft: ClientDraft, isTrial: boolean): Promise<NewClient> {

@@ -1,11 +1,11 @@
 /**
- * Adds accounts and clients to the text of a configuration. Only lines are added: comments, order and spelling of everything else stay as they are.
+ * Adds accounts and clients to the text of a configuration, and changes values of them: comments, order and spelling of everything else stay as they are.
  *
  * Pure.
  *
  * @packageDocumentation
  */
-import { isMap, isScalar, isSeq, type Pair, parseDocument, stringify, type YAMLSeq } from 'yaml';
+import { isMap, isScalar, isSeq, type Pair, parse, parseDocument, stringify, type YAMLMap, type YAMLSeq } from 'yaml';
 
 /** A section with a list of named things. */
 export type ListSection = 'accounts' | 'clients';
@@ -39,6 +39,63 @@ export function replacePassword(text: string, client: string, passwordHash: stri
   if (from === undefined || to === undefined) return undefined;
   const lineEnd = text.slice(from, to).endsWith('\n') ? '\n' : '';
   return `${text.slice(0, from)}passwordHash: ${JSON.stringify(passwordHash)}${lineEnd}${text.slice(to)}`;
+}
+
+/** A key of an item, below other keys where there are several, and what it is to be. */
+export type ItemChange = readonly [path: readonly string[], value: string];
+
+/**
+ * The text with other values in the item of `section` that has the name; undefined where that has to be done by hand: there is no such item or more than one, or what is to
+ * be changed is an alias, a block of text, or not a text at all. Nothing but these values is touched; a key that is not there is put behind another of its map.
+ */
+export function editItem(text: string, section: ListSection, name: string, changes: readonly ItemChange[]): string | undefined {
+  return changes.reduce<string | undefined>(
+    (edited, change) => (edited === undefined ? undefined : changeOne(edited, section, name, change)),
+    text,
+  );
+}
+
+function changeOne(text: string, section: ListSection, name: string, [path, value]: ItemChange): string | undefined {
+  const document = parseDocument(text, { logLevel: 'error' });
+  const list = document.errors.length > 0 ? undefined : document.get(section);
+  const named = isSeq(list) ? list.items.filter((item) => isMap(item) && item.get('name') === name) : [];
+  let map: unknown = named.length === 1 ? named[0] : undefined;
+  for (const key of path.slice(0, -1)) map = isMap(map) ? map.get(key, true) : undefined;
+  const key = path.at(-1);
+  if (!isMap(map) || key === undefined) return undefined;
+  const pair = map.items.find((one) => isScalar(one.key) && one.key.value === key);
+  return pair === undefined ? addKey(text, map, key, value) : replaceValue(text, pair.value, value);
+}
+
+function replaceValue(text: string, node: unknown, value: string): string | undefined {
+  const range = singleLine(text, node);
+  return range === undefined ? undefined : `${text.slice(0, range[0])}${renderText(value)}${text.slice(range[1])}`;
+}
+
+/** Behind the last key whose value stands in one line. */
+function addKey(text: string, map: YAMLMap, key: string, value: string): string | undefined {
+  const pair = map.items.findLast((one) => singleLine(text, one.value) !== undefined);
+  const range = singleLine(text, pair?.value);
+  const start = isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
+  if (range === undefined || start === undefined) return undefined;
+  const added = `${key}: ${renderText(value)}`;
+  if (map.flow === true) return `${text.slice(0, range[1])}, ${added}${text.slice(range[1])}`;
+  const end = lineEnd(text, range[1]);
+  const indent = start - (text.lastIndexOf('\n', start - 1) + 1);
+  return `${text.slice(0, end)}\n${' '.repeat(indent)}${added}${text.slice(end)}`;
+}
+
+/** Where a text, a number or the like stands; undefined for what is none, is empty, has a name of its own, or goes over several lines. */
+function singleLine(text: string, node: unknown): readonly [number, number] | undefined {
+  if (!isScalar(node) || node.anchor !== undefined || node.tag !== undefined || node.range === undefined || node.range === null)
+    return undefined;
+  const [from, to] = node.range;
+  return from === to || text.slice(from, to).includes('\n') ? undefined : [from, to];
+}
+
+/** In quotes, unless it is a plain word in any place. */
+function renderText(value: string): string {
+  return /^[A-Za-z0-9][A-Za-z0-9._@-]*$/.test(value) && parse(value) === value ? value : JSON.stringify(value);
 }
 
 function intoPair(text: string, { key, value }: Pair, item: Readonly<Record<string, unknown>>): string | undefined {

@@ -204,6 +204,58 @@ describe.runIf(typeof browser !== 'string')('the set-up', () => {
     await page.getByText('Everything is in order.').waitFor();
   }, 120_000);
 
+  it('changes an account that is there: shown first, its comments kept, a secret in a file of its own', async () => {
+    writeFileSync(join(folder, 'tenant'), sandbox.tenant);
+    const before = `accounts:
+  # Belongs to the finance team.
+  - name: billing # since 2019
+    provider: lab
+    mailbox: old@sandbox.test   # will change
+    auth:
+      grant: refresh_token
+      tenant: "\${file:${join(folder, 'tenant')}}"
+      clientId: ${sandbox.clientId}
+      clientSecret: canary-old-secret`;
+    const page = await start(before);
+    await page.goto(`${url}#/accounts`);
+    await page.getByRole('link', { name: 'Sign in again, change or examine' }).click();
+    await page.getByText('Change it', { exact: true }).click();
+    const form = page.locator('details', { hasText: 'Change it' });
+    await form.getByRole('option', { name: 'lab' }).waitFor({ state: 'attached' });
+    await form.getByRole('button', { name: 'Write it' }).click();
+    await form.getByText('Nothing is different.').waitFor();
+    await form.getByLabel('Mailbox').fill('no address');
+    await form.getByLabel('Mailbox').evaluate((field) => field.removeAttribute('type'));
+    await form.getByRole('button', { name: 'Write it' }).click();
+    expect(await form.getByRole('alert').innerText()).toMatch(/mailbox/);
+    await form.getByLabel('Mailbox').fill(MAILBOX);
+    await form.getByLabel('Client secret').fill(sandbox.clientSecret);
+    await form.getByRole('button', { name: 'Show what would be written' }).click();
+    await form.getByText(`+     mailbox: ${MAILBOX}   # will change`).waitFor();
+    expect(await page.content()).not.toContain('canary-old-secret');
+    expect(readFileSync(file, 'utf8')).toContain(before);
+    for (const look of LOOKS) {
+      await page.setViewportSize({ width: look.width, height: 900 });
+      await page.emulateMedia({ colorScheme: look.colorScheme });
+      await keepScreenshot(page, `setup-change-${look.width}-${look.colorScheme}`);
+      expect(await accessibilityFindings(page)).toEqual([]);
+      expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBeLessThanOrEqual(look.width);
+    }
+    await form.getByRole('button', { name: 'Write it' }).click();
+    await form.getByText('Sign in again, since what is stored').waitFor();
+    const secretFile = join(file, '..', 'var', 'secrets', 'billing.client-secret');
+    expect(readFileSync(secretFile, 'utf8')).toBe(sandbox.clientSecret);
+    expect(readFileSync(file, 'utf8')).toContain(
+      before.replace('old@sandbox.test', MAILBOX).replace('canary-old-secret', JSON.stringify(`\${file:${secretFile}}`)),
+    );
+    await page.getByText(`Somebody has to sign in once as ${MAILBOX}`).waitFor();
+    await form.getByLabel('Client secret').fill('another-secret-of-the-lab');
+    await form.getByRole('button', { name: 'Write it' }).click();
+    await form.getByText('the secret goes into its file').waitFor();
+    expect(readFileSync(secretFile, 'utf8')).toBe('another-secret-of-the-lab');
+    expect(relay?.stdout).not.toMatch(/canary-old-secret|another-secret-of-the-lab/);
+  }, 60_000);
+
   it('says what is wrong, and writes nothing then', async () => {
     const page = await start();
     await fillAccount(page, 'no name');

@@ -20,6 +20,20 @@ export interface AccountDraft {
   readonly clientSecret?: string | undefined;
 }
 
+/** An account as it is configured, as far as somebody fills it in. Values are what references in the file stand for; secrets are not among them. */
+export interface ConfiguredAccount {
+  readonly name: string;
+  readonly provider: string;
+  readonly mailbox: string;
+  readonly grant: string;
+  readonly tenant?: string | undefined;
+  readonly clientId?: string | undefined;
+  readonly hasClientSecret: boolean;
+}
+
+/** What is to become of an account; absent: as it is. Its name stays, since tokens and mail in the queue go by it. */
+export type AccountChanges = { readonly [Key in Exclude<keyof AccountDraft, 'name'>]?: AccountDraft[Key] | undefined };
+
 /** A client as somebody fills it in: it proves itself by password, by network, or by either. */
 export interface ClientDraft {
   readonly name: string;
@@ -137,7 +151,18 @@ export interface Setup {
    */
   addAccount(draft: AccountDraft, isTrial: boolean): Promise<ConfigEdit>;
 
-  /** The same, for a client. */
+  /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account. */
+  account(name: string): Promise<ConfiguredAccount>;
+
+  /**
+   * Change an account in the configuration, comments kept; where it is written, it is in use when this resolves.
+   *
+   * @param isTrial - Show what would be written.
+   * @throws ProblemError `API_REQUEST_INVALID` where there is no such account, or the configuration would not be valid; `CONFIG_NOT_WRITTEN`
+   */
+  editAccount(name: string, changes: AccountChanges, isTrial: boolean): Promise<ConfigEdit>;
+
+  /** The same as {@link addAccount}, for a client. */
   addClient(draft: ClientDraft, isTrial: boolean): Promise<NewClient>;
 
   /** @throws ProblemError `API_REQUEST_INVALID` where there is no such account, `SIGN_IN_UNAVAILABLE` where nobody signs in for it. */

@@ -55,13 +55,12 @@ function card(server: Server, account: AccountView): HTMLElement {
       [W.pace, W.paceLeft(pace.messagesLeft, pace.recipientsLeft)],
       secrets.length === 0 ? undefined : [W.secrets, secrets.map(({ secret, endsAt }) => h('div', {}, `${secret}: `, ago(endsAt)))],
     ),
-    token !== undefined &&
-      h(
-        'p',
-        { class: 'buttons start' },
-        h('button', { type: 'button', onclick: () => void refresh() }, W.refresh),
-        h('a', { class: 'button', href: `#/setup/${encodeURIComponent(name)}` }, WORDS.setup.reauthorise),
-      ),
+    h(
+      'p',
+      { class: 'buttons start' },
+      token !== undefined && h('button', { type: 'button', onclick: () => void refresh() }, W.refresh),
+      h('a', { class: 'button', href: `#/setup/${encodeURIComponent(name)}` }, token === undefined ? W.change : W.changeOrSignIn),
+    ),
     outcome,
   );
 }

@@ -19,6 +19,7 @@ async function stage(): Promise<{ readonly site: AdminStage; readonly calls: unk
   const setup: Partial<Setup> = {
     addAccount: note('addAccount', edit),
     addClient: note('addClient', edit),
+    editAccount: note('editAccount', edit),
     sendTest: note('sendTest', { from: 'a@x.test', to: 'b@x.test', messageId: '<1@x.test>' }),
     signIn: () => undefined,
   };
@@ -40,6 +41,11 @@ describe('the routes', () => {
     ['setup/accounts', { ...ACCOUNT, clientSecret: '' }],
     ['setup/clients', { name: 'erp', account: 'billing' }],
     ['setup/clients', { name: 'erp', account: 'billing', networks: [] }],
+    ['setup/accounts/billing', {}],
+    ['setup/accounts/billing', { isTrial: true }],
+    ['setup/accounts/billing', { name: 'other' }],
+    ['setup/accounts/billing', { mailbox: '' }],
+    ['setup/accounts/billing', { grant: 'basic' }],
     ['accounts/billing/sign-in', { way: 'telepathy' }],
   ])('%s refuses %o and does nothing', async (path, body) => {
     const { site, calls } = await stage();
@@ -53,10 +59,12 @@ describe('the routes', () => {
     const post = (path: string, body: object) => ask(site, 'POST', `/api/v1/${path}`, JSON_BODY, JSON.stringify(body));
     expect((await post('setup/accounts', ACCOUNT)).status).toBe(200);
     expect((await post('setup/accounts', { ...ACCOUNT, isTrial: true })).status).toBe(200);
+    expect((await post('setup/accounts/billing', { mailbox: 'b@x.test', isTrial: true })).status).toBe(200);
     expect((await post('accounts/billing/test-message', { to: 'b@x.test' })).status).toBe(200);
     expect(calls).toEqual([
       ['addAccount', ACCOUNT, false],
       ['addAccount', ACCOUNT, true],
+      ['editAccount', 'billing', { mailbox: 'b@x.test' }, true],
       ['sendTest', 'billing', 'b@x.test'],
     ]);
   });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { addItem } from '../../../src/config/edit.ts';
+import { addItem, editItem, type ItemChange } from '../../../src/config/edit.ts';
 import { diffLines } from '../../../src/config/line-diff.ts';
 
 const ITEM = { name: 'erp', username: 'erp', networks: ['10.0.0.0/8'], auth: { secret: '${file:/x}' } };
@@ -96,5 +96,135 @@ describe('diffLines', () => {
       { kind: 'same', text: 'e' },
       { kind: 'same', text: '' },
     ]);
+  });
+});
+
+describe('diffLines of changes in several places', () => {
+  it('shows what stays between them as it is', () => {
+    expect(diffLines('a\nb\nc\nd\ne\nf\n', 'a\nB\nc\nd\nE\ne2\nf\n').map(({ kind, text }) => `${kind[0]}${text}`)).toEqual([
+      'sa',
+      'rb',
+      'aB',
+      'sc',
+      'sd',
+      're',
+      'aE',
+      'ae2',
+      'sf',
+      's',
+    ]);
+  });
+
+  it('is a way from the one text to the other, whatever they are', () => {
+    const text = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 12 });
+    fc.assert(
+      fc.property(text, text, (old, fresh) => {
+        // Lines that nothing else has keep what is cut away at the ends out of the way.
+        const diff = diffLines(['<', ...old, '>'].join('\n'), ['<', ...fresh, '>'].join('\n'));
+        const [removed, added] = (['removed', 'added'] as const).map((kind) => diff.filter((line) => line.kind === kind).length);
+        expect(fresh.length - old.length).toBe((added ?? 0) - (removed ?? 0));
+        const side = (kind: string) => diff.filter((line) => line.kind === 'same' || line.kind === kind).map((line) => line.text);
+        expect(`\n${['<', ...old, '>'].join('\n')}\n`).toContain(`\n${side('removed').join('\n')}\n`);
+        expect(`\n${['<', ...fresh, '>'].join('\n')}\n`).toContain(`\n${side('added').join('\n')}\n`);
+        if (old.join() === fresh.join()) expect(diff.every(({ kind }) => kind === 'same')).toBe(true);
+      }),
+    );
+  });
+
+  it('gives up on comparing what is too large, and shows all of it', () => {
+    const many = (letter: string): string => Array.from({ length: 1_100 }, (_, index) => `${letter}${index}`).join('\n');
+    expect(diffLines(many('a'), many('b'))).toHaveLength(2_200);
+  });
+});
+
+describe('editItem', () => {
+  const TEXT = `# above
+accounts:
+  # the first
+  - name: other
+    mailbox: other@x.test
+  - mailbox: "old@x.test"   # whose?
+    name: billing
+    auth:
+      grant: refresh_token # signs in once
+      clientId: 'old id'
+      tenant: \${env:TENANT}
+    # at the end
+clients: []
+`;
+
+  it('changes the values that are meant, and not a character besides', () => {
+    const changes: ItemChange[] = [
+      [['mailbox'], 'new@x.test'],
+      [['auth', 'clientId'], 'a: b # c'],
+      [['auth', 'clientSecret'], '${file:/var/x}'],
+    ];
+    expect(editItem(TEXT, 'accounts', 'billing', changes)).toBe(
+      TEXT.replace('"old@x.test"', 'new@x.test')
+        .replace("'old id'", '"a: b # c"')
+        .replace('tenant: ${env:TENANT}\n', 'tenant: ${env:TENANT}\n      clientSecret: "${file:/var/x}"\n'),
+    );
+  });
+
+  it.each([
+    [
+      'in flow style',
+      'accounts:\n  - { name: a, auth: { clientId: x } } # keep\n',
+      'accounts:\n  - { name: a, auth: { clientId: y, tenant: t } } # keep\n',
+    ],
+    ['wholly in flow style', 'accounts: [{name: a, auth: {clientId: x}}]', 'accounts: [{name: a, auth: {clientId: y, tenant: t}}]'],
+    ['not indented', 'accounts:\n- name: a\n  auth:\n    clientId: x', 'accounts:\n- name: a\n  auth:\n    clientId: y\n    tenant: t'],
+  ])('works on a list %s', (_, text, expected) => {
+    const changes: ItemChange[] = [
+      [['auth', 'clientId'], 'y'],
+      [['auth', 'tenant'], 't'],
+    ];
+    expect(editItem(text, 'accounts', 'a', changes)).toBe(expected);
+  });
+
+  it.each([
+    ['no YAML', 'accounts: [\n'],
+    ['no such account', 'accounts:\n  - name: b\n    mailbox: x\n'],
+    ['two of the name', 'accounts:\n  - { name: a, mailbox: x }\n  - { name: a, mailbox: x }\n'],
+    ['an alias', 'x: &x y\naccounts:\n  - name: a\n    mailbox: *x\n'],
+    ['a value that others refer to', 'accounts:\n  - name: a\n    mailbox: &x y\n'],
+    ['a block of text', 'accounts:\n  - name: a\n    mailbox: |\n      x\n'],
+    ['a text over two lines', 'accounts:\n  - name: a\n    mailbox: "x\n      y"\n'],
+    ['a map', 'accounts:\n  - name: a\n    mailbox: { x: y }\n'],
+    ['nothing', 'accounts:\n  - name: a\n    mailbox:\n'],
+  ])('leaves %s to people', (_, text) => {
+    expect(editItem(text, 'accounts', 'a', [[['mailbox'], 'new']])).toBeUndefined();
+  });
+
+  it('leaves a map to people that is not there, or is none', () => {
+    for (const auth of ['', '    auth: x\n', '    auth: {}\n', '    auth: *x\n']) {
+      const text = `x: &x { clientId: y }\naccounts:\n  - name: a\n${auth}`;
+      expect(editItem(text, 'accounts', 'a', [[['auth', 'clientId'], 'new']])).toBeUndefined();
+    }
+  });
+
+  it('puts in whatever the text is, and reads it back', () => {
+    const name = fc.string({ unit: 'grapheme' });
+    const there = fc.record({ mailbox: name, auth: fc.record({ clientId: name, grant: fc.constantFrom('x', 'true', '1') }) });
+    fc.assert(
+      fc.property(there, name, name, fc.constantFrom(undefined, 'key'), fc.boolean(), (item, mailbox, id, key, isFlow) => {
+        const document = {
+          accounts: [
+            { name: 'a', ...item },
+            { name: 'b', mailbox: 'untouched' },
+          ],
+          log: {},
+        };
+        const text = isFlow ? JSON.stringify(document) : stringify(document, { lineWidth: 0 });
+        const added: ItemChange[] = key === undefined ? [] : [[['auth', key], id]];
+        const after = editItem(text, 'accounts', 'a', [[['mailbox'], mailbox], [['auth', 'clientId'], id], ...added]);
+        const auth = { ...item.auth, clientId: id, ...(key === undefined ? {} : { [key]: id }) };
+        const expected = { ...document, accounts: [{ name: 'a', mailbox, auth }, document.accounts[1]] };
+        // A text over several lines is left to people.
+        if (after === undefined) expect(text).toMatch(/[|>][-+]?\d?\n|"[^"]*\n/);
+        else expect(parse(after)).toEqual(expected);
+      }),
+      { numRuns: 300 },
+    );
   });
 });

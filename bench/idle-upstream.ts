@@ -13,13 +13,15 @@ const idling: TLSSocket[] = [];
 /** A literal of `octets`, no faster than it is taken. */
 async function sendMessage(socket: TLSSocket, tag: string, octets: number): Promise<void> {
   let wake = (): void => {};
-  socket.on('drain', () => wake()).once('close', () => wake());
+  const goOn = (): void => wake();
+  socket.on('drain', goOn).on('close', goOn);
   socket.write(`* 1 FETCH (BODY[] {${octets}}\r\n`);
   for (let sent = 0; sent < octets && !socket.destroyed; ) {
     const block = BLOCK.subarray(0, Math.min(BLOCK.length, octets - sent));
     sent += block.length;
     if (!socket.write(block)) await new Promise<void>((resolve) => (wake = resolve));
   }
+  socket.off('drain', goOn).off('close', goOn);
   socket.write(`)\r\n${tag} OK done\r\n`);
 }
 

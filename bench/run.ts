@@ -6,15 +6,17 @@
 import { parseArgs } from 'node:util';
 import { ensureBuilt } from '../scripts/build.mjs';
 import { durable } from './cases/durable.ts';
+import { imap } from './cases/imap.ts';
 import { large } from './cases/large.ts';
 import { latency } from './cases/latency.ts';
 import { cap, tokens } from './cases/limits.ts';
+import { MICRO } from './cases/micro.ts';
 import { rateGrowth, rateKept, rateNew } from './cases/rate.ts';
 import { start } from './cases/start.ts';
 import type { BenchCase } from './kit/case.ts';
 import { describeMachine, load } from './kit/machine.ts';
 
-const CASES: readonly BenchCase[] = [latency, rateNew, rateKept, durable, cap, large, start, tokens, rateGrowth];
+const CASES: readonly BenchCase[] = [latency, rateNew, rateKept, durable, cap, large, start, tokens, imap, ...MICRO, rateGrowth];
 
 const { values } = parseArgs({
   options: { only: { type: 'string', multiple: true }, count: { type: 'string', default: '5' }, list: { type: 'boolean' } },

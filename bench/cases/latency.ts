@@ -12,6 +12,7 @@ import { BenchUpstream } from '../kit/upstream.ts';
 const ROUND_TRIPS = [0, 20, 100];
 /** Of one system in one round. */
 const MESSAGES = { 0: 400, 20: 20, 100: 8 };
+const MOST_OF_SLOW = 40;
 /** In the round that nobody counts: code that has been compiled is what is measured. */
 const WARM_UP = { 0: 2_000, 20: 100, 100: 20 };
 
@@ -39,9 +40,11 @@ async function measureAt(upstream: BenchUpstream, roundTrip: number, rounds: num
   ];
   await withSystems(starts, async (systems) => {
     console.log(`round trip ${roundTrip} ms; milliseconds an application waits for a message, connection included`);
-    const figures = await inTurns(systems, rounds, (system, isWarmUp) =>
-      measure(upstream, system, (isWarmUp ? WARM_UP : MESSAGES)[roundTrip as keyof typeof MESSAGES]),
-    );
+    const figures = await inTurns(systems, rounds, (system, isWarmUp) => {
+      const messages = (isWarmUp ? WARM_UP : MESSAGES)[roundTrip as keyof typeof MESSAGES];
+      // smtp-server greets after 100 ms: it is compiled long before as many messages are through.
+      return measure(upstream, system, system.name === 'plain relay' ? Math.min(messages, MOST_OF_SLOW) : messages);
+    });
     figures.print();
     judge(figures, roundTrip);
   });

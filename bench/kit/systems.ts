@@ -44,6 +44,10 @@ export interface PosternSettings {
   readonly more?: Readonly<Record<string, unknown>>;
   /** Options of Node, as `--cpu-prof`. */
   readonly nodeOptions?: string;
+  /** Beside the configuration: names and texts. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Where it can be seen that it has started, in place of a port that is chosen. */
+  readonly listensOn?: number;
 }
 
 /** The configuration of `postern serve` for a benchmark: everything on as by default, but for the pace of the provider. */
@@ -84,7 +88,8 @@ export function posternConfiguration(folder: WorkFolder, port: number, settings:
 /** Its log goes into a file, as it would in production. */
 export async function startPostern(settings: PosternSettings): Promise<System & { readonly folder: WorkFolder }> {
   const folder = createWorkFolder();
-  const port = await lowPort();
+  const port = settings.listensOn ?? (await lowPort());
+  for (const [name, text] of Object.entries(settings.files ?? {})) folder.write(name, text);
   const file = posternConfiguration(folder, port, settings);
   const command = [
     '-c',
@@ -100,6 +105,8 @@ export async function startPostern(settings: PosternSettings): Promise<System & 
     cwd: folder.path,
     env: { ...process.env, BENCH_SECRET: 'bench-secret-of-the-lab' },
   });
+  const { pid = 0 } = child;
+  const release = folder.guard(pid);
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const output = (): string => folder.read('postern.log');
   const state = {
@@ -111,12 +118,13 @@ export async function startPostern(settings: PosternSettings): Promise<System & 
   return {
     name: settings.name ?? `postern ${settings.delivery}`,
     port,
-    pid: child.pid ?? 0,
+    pid,
     folder,
     ...(settings.delivery === 'direct' ? {} : { isQueueing: true }),
     async stop() {
       child.kill('SIGTERM');
       const code = await ended;
+      release();
       if (code !== 0) throw new Error(`postern ended with ${code}: ${output().slice(-2000)}`);
       folder.remove();
     },
@@ -128,7 +136,7 @@ const nodeArguments = ({ nodeOptions }: PosternSettings): string[] => [
   POSTERN_PROGRAM,
 ];
 
-/** See bench/plain-relay.ts. */
+/** See bench/plain-relay.mjs. */
 export async function startPlainRelay(
   upstream: BenchUpstream,
   connections: number,
@@ -136,8 +144,8 @@ export async function startPlainRelay(
 ): Promise<System> {
   const folder = createWorkFolder();
   const caFile = folder.write('ca.pem', upstream.caPem);
-  const script = fileURLToPath(new URL('../plain-relay.ts', import.meta.url));
-  const child = fork(script, [String(upstreamPort), String(connections), caFile], { execArgv: ['--import', 'tsx'] });
+  const script = fileURLToPath(new URL('../plain-relay.mjs', import.meta.url));
+  const child = fork(script, [String(upstreamPort), String(connections), caFile], { execArgv: [] });
   const { port } = await new Promise<{ port: number }>((resolve) => void child.once('message', resolve));
   return {
     name: 'plain relay',

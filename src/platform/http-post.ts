@@ -12,12 +12,13 @@
  */
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { Agent, buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
 import { type DurationMs, milliseconds, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { withinDeadline } from './deadline.ts';
 import { type Dial, dial as systemDial } from './dial.ts';
 import { DialError, errorCode } from './dial-error.ts';
+import { type HttpAgent, openHttpAgent } from './http-agent.ts';
 
 /** Where to, and how. */
 export interface HttpPostOptions {
@@ -66,7 +67,7 @@ export class HttpPost {
   readonly host: string;
   readonly #options: HttpPostOptions;
   readonly #closing = new AbortController();
-  #agent: Promise<Agent> | undefined;
+  #agent: Promise<HttpAgent> | undefined;
 
   constructor(options: HttpPostOptions) {
     this.#options = options;
@@ -117,10 +118,9 @@ export class HttpPost {
     return { status: response.statusCode, ...(retryAfter === undefined ? {} : { retryAfter }) };
   }
 
-  async #makeAgent(): Promise<Agent> {
+  #makeAgent(): Promise<HttpAgent> {
     const { deadline } = this.#options;
-    const { Agent: UndiciAgent } = await import('undici');
-    return new UndiciAgent({
+    return openHttpAgent({
       connections: 1,
       headersTimeout: deadline,
       bodyTimeout: deadline,

@@ -10,13 +10,14 @@
  * @packageDocumentation
  */
 import { isIPv4 } from 'node:net';
-import type { Agent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import { mebibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { type Dial, dial as systemDial } from '../platform/dial.ts';
 import { withinDeadline } from '../platform/deadline.ts';
 import { DialError, errorCode } from '../platform/dial-error.ts';
+import { type HttpAgent, openHttpAgent } from '../platform/http-agent.ts';
 import { undiciConnector } from '../platform/http-post.ts';
 import type { TokenFailure } from './token-answer.ts';
 import type { TokenHttpResponse } from './token-response.ts';
@@ -55,7 +56,7 @@ export class TokenHttp {
   readonly #deadline: DurationMs;
   readonly #connectDeadline: DurationMs;
   /** One per additional CA. */
-  readonly #agents = new Map<string, Promise<Agent>>();
+  readonly #agents = new Map<string, Promise<HttpAgent>>();
 
   constructor({ clock, dial = systemDial, deadline = DEADLINE, connectDeadline = CONNECT_DEADLINE }: TokenHttpOptions) {
     this.#clock = clock;
@@ -110,16 +111,15 @@ export class TokenHttp {
     return withinDeadline({ clock: this.#clock, deadline, expired }, action);
   }
 
-  async #agentFor(ca: string | undefined): Promise<Agent> {
+  async #agentFor(ca: string | undefined): Promise<HttpAgent> {
     const key = ca ?? '';
     const known = this.#agents.get(key) ?? this.#makeAgent(ca);
     this.#agents.set(key, known);
     return known;
   }
 
-  async #makeAgent(ca: string | undefined): Promise<Agent> {
-    const { Agent: UndiciAgent } = await import('undici');
-    return new UndiciAgent({
+  #makeAgent(ca: string | undefined): Promise<HttpAgent> {
+    return openHttpAgent({
       connections: MOST_CONNECTIONS,
       keepAliveTimeout: seconds(4),
       keepAliveMaxTimeout: LONGEST_IDLE,

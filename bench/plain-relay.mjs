@@ -5,7 +5,6 @@
  * Arguments: the upstream's port, connections to it, the file of its authority. To the parent: `{ port }`.
  */
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import nodemailer from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
 
@@ -29,8 +28,8 @@ const server = new SMTPServer({
   disableReverseLookup: true,
   size: 200 * 1024 * 1024,
   onData(stream, session, done) {
-    const chunks: Buffer[] = [];
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const chunks = [];
+    stream.on('data', (chunk) => chunks.push(chunk));
     stream.on('end', () => {
       const { mailFrom, rcptTo } = session.envelope;
       pool.sendMail(
@@ -44,6 +43,6 @@ const server = new SMTPServer({
   },
 });
 
-server.on('error', (error: Error) => console.error(error.message));
-server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.server.address() as AddressInfo).port }));
+server.on('error', (error) => console.error(error.message));
+server.listen(0, '127.0.0.1', () => process.send?.({ port: server.server.address().port }));
 process.on('disconnect', () => process.exit());

@@ -112,6 +112,8 @@ export class MailTransaction {
   readonly #forwardPaths: string[] = [];
   /** A Message-ID came with the message: what is the same in every octet, this one too, is the same message. */
   #isUnique = false;
+  /** Digest, once all of it is here. */
+  #whole: string | undefined;
   #openAnswer: OpenAnswer | undefined;
   #traceParent: string | undefined;
 
@@ -156,17 +158,19 @@ export class MailTransaction {
    * Take the content to its end and hand it over. Never throws.
    *
    * @param onComplete - Called when the client has nothing more to send, before the delivery has answered.
+   * @param isPeerGone - Whether the client has closed the connection: it may send the message again then.
    * @returns The answer to end-of-data; undefined where the client has vanished before it.
    */
-  async receive(content: ArrivingContent, onComplete: () => void): Promise<Reply | undefined> {
+  async receive(content: ArrivingContent, onComplete: () => void, isPeerGone: () => boolean): Promise<Reply | undefined> {
     const { clock } = this.#deps;
     let completeAt: MonotonicMs | undefined;
     const watched = new WatchedContent(content, this.#digest(), async (digest) => {
       completeAt = clock.monotonic();
       onComplete();
-      await this.#refuseRepetition(digest);
+      this.#whole = digest;
+      await this.#refuseRepetition(isPeerGone);
     });
-    const answer = await this.#answer(watched, content);
+    const answer = await this.#answer(watched, content, isPeerGone);
     this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
     if (answer !== undefined) {
       const waited = completeAt === undefined ? {} : { durationMs: between(completeAt, clock.monotonic()) };
@@ -175,9 +179,9 @@ export class MailTransaction {
     return answer;
   }
 
-  async #answer(source: AsyncIterable<Uint8Array>, content: ArrivingContent): Promise<Reply | undefined> {
+  async #answer(source: AsyncIterable<Uint8Array>, content: ArrivingContent, isPeerGone: () => boolean): Promise<Reply | undefined> {
     try {
-      const answer = await this.#submit(source);
+      const answer = await this.#submit(source, isPeerGone);
       await content.drain();
       return answer;
     } catch (error) {
@@ -191,7 +195,7 @@ export class MailTransaction {
     this.#delivery.abandon();
   }
 
-  /** The client has gone on behind the answer, so it has read it. */
+  /** The client has said something behind the message. */
   confirm(): void {
     this.#openAnswer?.confirm();
   }
@@ -201,11 +205,12 @@ export class MailTransaction {
     this.#journal.refused('reply-undelivered', problem('REPLY_UNDELIVERED'), answer, this.#fields);
   }
 
-  async #submit(source: AsyncIterable<Uint8Array>): Promise<Reply> {
+  async #submit(source: AsyncIterable<Uint8Array>, isPeerGone: () => boolean): Promise<Reply> {
     const message = await readSubmission(source, { headerSection: HEADER_SECTION_LIMIT });
     if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
     this.#traceParent = message.traceParent;
     this.#isUnique = message.messageId !== undefined;
+    await this.#refuseRepetition(isPeerGone); // It may have come to its end within its header section.
     const checked = this.#checkMessage(message);
     if ('kept' in checked) return this.#delivery.submitContent(message.content(this.#fixUps(), checked.kept));
     this.abandon();
@@ -235,9 +240,9 @@ export class MailTransaction {
   }
 
   /** @throws Repetition where the message has had its answer, so that nobody takes it for a new one. */
-  async #refuseRepetition(digest: string): Promise<void> {
-    if (!this.#isUnique) return;
-    const known = await this.#deps.unconfirmed.begin(digest);
+  async #refuseRepetition(isPeerGone: () => boolean): Promise<void> {
+    if (!this.#isUnique || this.#whole === undefined || this.#openAnswer !== undefined) return;
+    const known = await this.#deps.unconfirmed.begin(this.#whole, isPeerGone);
     if ('settle' in known) this.#openAnswer = known;
     else throw new Repetition(known);
   }
@@ -302,11 +307,15 @@ class WatchedContent implements AsyncIterable<Uint8Array> {
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     const iterator = this.#source[Symbol.asyncIterator]();
+    let isOver = false;
     return {
       next: async () => {
         const result = await iterator.next();
-        if (result.done === true) await this.#onEnd(this.#hash.digest('base64'));
-        else this.#hash.update(result.value);
+        if (result.done !== true) this.#hash.update(result.value);
+        else if (!isOver) {
+          isOver = true;
+          await this.#onEnd(this.#hash.digest('base64'));
+        }
         return result;
       },
     };

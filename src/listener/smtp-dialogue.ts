@@ -62,8 +62,10 @@ export class SmtpDialogue {
   #hello: { readonly verb: 'HELO' | 'EHLO'; readonly name: string } | undefined;
   #authenticated: Client | undefined;
   #transaction: MailTransaction | undefined;
-  /** Whose answer the client has not shown to have read. */
+  /** Behind which the client has said nothing yet. */
   #unconfirmed: MailTransaction | undefined;
+  /** It had closed its side before its answer was there. */
+  #wasGone = false;
   #transactionTimer: Timer | undefined;
   #isReceiving = false;
   #isBusy = false;
@@ -130,20 +132,21 @@ export class SmtpDialogue {
     this.#close();
   }
 
-  /** The connection is gone. */
-  lost(): void {
+  /** The connection is gone. @param isReset - By the other end, as systems do where something was not read (RFC 1122 §4.2.2.13). */
+  lost(isReset: boolean): void {
     this.#isOver = true;
+    if (!isReset && !this.#wasGone) this.#unconfirmed?.confirm();
     this.#endTransaction();
   }
 
   async #dispatch(octets: Buffer): Promise<void> {
-    this.#unconfirmed?.confirm();
-    this.#unconfirmed = undefined;
     this.#journal.trace(() => `C: ${this.#auth.isWaiting ? '[removed]' : shownCommand(octets)}`);
     if (this.#auth.isWaiting) return this.#conclude(await this.#auth.answer(octets.toString('latin1').trimEnd()));
     if (isHttpRequest(octets)) return this.#hangUp(reply(421, '4.7.0', 'This is not a web server'), 'an HTTP request came');
     const line = parseCommandLine(octets);
     if (line.kind === 'blank') return this.#countIdleTalk();
+    this.#unconfirmed?.confirm();
+    this.#unconfirmed = undefined;
     if (line.kind === 'malformed') return this.#reject(reply(500, '5.5.2', line.why));
     const handle = this.#handlers.get(line.verb);
     if (handle !== undefined) return handle(line);
@@ -262,13 +265,15 @@ export class SmtpDialogue {
 
   /** Runs beside the commands; none comes until `endContent`. */
   async #receive(transaction: MailTransaction, content: ArrivingContent): Promise<void> {
-    const answer = await transaction.receive(content, () => {
+    const onComplete = (): void => {
       this.#transactionTimer?.cancel();
       this.#journal.trace(() => 'C: [content] .');
-    });
+    };
+    const answer = await transaction.receive(content, onComplete, () => this.#wire.isPeerGone);
     this.#isReceiving = false;
-    if (answer !== undefined && this.#wire.isPeerGone) transaction.noteUndelivered(answer);
-    else this.#unconfirmed = transaction;
+    this.#wasGone = this.#wire.isPeerGone;
+    if (answer !== undefined && this.#wasGone) transaction.noteUndelivered(answer);
+    this.#unconfirmed = transaction;
     this.#endTransaction();
     if (answer === undefined || this.#isOver) return;
     if (isAccepted(answer)) this.#rejections.forgive();

@@ -129,7 +129,7 @@ export class SmtpSession extends SMTPConnection {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#idle.stop();
-    this.#dialogue.lost();
+    this.#dialogue.lost(this._socket.errored !== null);
     const durationMs = between(this.#openedAt, this.#deps.clock.monotonic());
     this.#journal.debug('session-ended', `the session has ended; greeted as ${quoted(this.#dialogue.hello)}`, {
       durationMs,

@@ -1,9 +1,9 @@
 /**
- * Answers to messages that an application may never have read: it vanished, and sends the message again.
+ * Answers to messages that an application cannot have read: it had vanished before, and sends the message again.
  *
  * SMTP leaves it open who has a message whose answer was lost (RFC 1047). The same message from the same client, for the same recipients, octet for octet and
- * with a Message-ID of its own, gets the answer that it had, and is not taken a second time. Any command behind an answer shows that it was read, so that a
- * client which means to send a message twice can.
+ * with a Message-ID of its own, gets the answer that it had, and is not taken a second time. Who has said something behind the message, is there to read the answer,
+ * or has closed the connection without a reset, which it brings about where the answer was not read, may send the message as often as it likes.
  *
  * Held in memory, for as long as applications try again; a restart forgets.
  *
@@ -19,6 +19,7 @@ const MOST = 1_000;
 interface Entry {
   /** The 2yz that it had; undefined where it was not accepted. */
   readonly outcome: Promise<Reply | undefined>;
+  readonly isPeerGone: () => boolean;
   readonly since: MonotonicMs;
 }
 
@@ -26,7 +27,7 @@ interface Entry {
 export interface OpenAnswer {
   /** The answer is there. @param accepted - A 2yz; undefined: whoever sends the message again is to be served again. */
   settle(accepted: Reply | undefined): void;
-  /** The client has read it. */
+  /** The client has said something behind the message, or has closed the connection in good order: it has read the answer. */
   confirm(): void;
 }
 
@@ -42,12 +43,13 @@ export class UnconfirmedAnswers {
    * A message has come to its end.
    *
    * @param key - The same for the same message, and for no other.
-   * @returns The answer that it had, for which a first one that is still under way is waited; or what is to be told of its own.
+   * @param isPeerGone - Whether its client has closed the connection.
+   * @returns The answer that it had when nobody was there to read it, for which one that is still to come is waited; or what is to be told of its own.
    */
-  async begin(key: string): Promise<Reply | OpenAnswer> {
+  async begin(key: string, isPeerGone: () => boolean): Promise<Reply | OpenAnswer> {
     for (;;) {
       const entry = this.#find(key);
-      if (entry === undefined) return this.#open(key);
+      if (entry === undefined || !entry.isPeerGone()) return this.#open(key, isPeerGone);
       const accepted = await entry.outcome;
       if (accepted !== undefined) return accepted;
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
@@ -61,10 +63,10 @@ export class UnconfirmedAnswers {
     return undefined;
   }
 
-  #open(key: string): OpenAnswer {
+  #open(key: string, isPeerGone: () => boolean): OpenAnswer {
     let settle: (accepted: Reply | undefined) => void = () => undefined;
     const outcome = new Promise<Reply | undefined>((resolve) => (settle = resolve));
-    const entry: Entry = { outcome, since: this.#clock.monotonic() };
+    const entry: Entry = { outcome, isPeerGone, since: this.#clock.monotonic() };
     this.#entries.set(key, entry);
     const forget = (): void => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key);

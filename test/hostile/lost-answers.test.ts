@@ -76,6 +76,16 @@ describe('N06 a message that is sent again after its answer was lost', () => {
     expect(stage.log.of('message-repeated')[0]).toMatchObject({ reply: ACCEPTED, problem: { code: 'MESSAGE_REPEATED' } });
   });
 
+  it.each([
+    ['without a body', 'Message-ID: <1@app.test>\r\nSubject: x\r\n\r\n'],
+    ['without a blank line', 'Message-ID: <1@app.test>\r\nSubject: x\r\n'],
+  ])('%s as well', async (_, message) => {
+    const stage = await open();
+    await loseTheAnswer(stage, message);
+    expect(await sendAgain(stage, message)).toBe(ACCEPTED);
+    expect(stage.submission.submitted).toHaveLength(1);
+  });
+
   it('waits for the first answer where that is still to come', async () => {
     const stage = await open();
     const latch = new Latch();
@@ -88,15 +98,6 @@ describe('N06 a message that is sent again after its answer was lost', () => {
     await until(() => stage.submission.transactions[1]?.messageId !== undefined);
     latch.open();
     expect(await again).toBe(ACCEPTED);
-    expect(stage.submission.submitted).toHaveLength(1);
-  });
-
-  it('is taken where the answer was there but nothing was said behind it', async () => {
-    const stage = await open();
-    const talk = await upToContent(stage.port);
-    expect(await talk.ask(`${MESSAGE}.`)).toBe(ACCEPTED);
-    await vanish(stage, talk);
-    expect(await sendAgain(stage)).toBe(ACCEPTED);
     expect(stage.submission.submitted).toHaveLength(1);
   });
 
@@ -130,17 +131,42 @@ describe('N06 what is no repetition is taken', () => {
     expect(stage.submission.submitted).toHaveLength(2);
   });
 
-  it('a message whose first answer was read: whoever goes on behind it means to send it again', async () => {
+  it('a message whose first answer could be read, whether anything was said behind it or not', async () => {
     const stage = await open();
     for (let count = 0; count < 3; count += 1) expect(await sendAgain(stage)).toBe(ACCEPTED);
-    expect(stage.submission.submitted).toHaveLength(3);
+    for (let count = 0; count < 3; count += 1) {
+      const talk = await upToContent(stage.port);
+      expect(await talk.ask(`${MESSAGE}.`)).toBe(ACCEPTED);
+      const ended = stage.log.of('session-ended').length;
+      talk.destroy();
+      await until(() => stage.log.of('session-ended').length > ended);
+    }
+    expect(stage.submission.submitted).toHaveLength(6);
+  });
+
+  it('the same message on several connections at once, each with somebody who waits', async () => {
+    const stage = await open();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => sendAgain(stage)));
+    expect(answers).toEqual(Array(20).fill(ACCEPTED));
+    expect(stage.submission.submitted).toHaveLength(20);
+  });
+
+  it('the same message twice in one go, from a client that closes its side at once and reads all answers', async () => {
+    const stage = await open();
+    const talk = SmtpTalk.plain(stage.port, { allowHalfOpen: true });
+    closers.push(async () => talk.destroy());
+    const envelope = 'MAIL FROM:<scan@postern.test>\r\nRCPT TO:<a@example.test>\r\nDATA\r\n';
+    talk.socket.end(`EHLO app.test\r\n${`${envelope}${MESSAGE}.\r\n`.repeat(2)}QUIT\r\n`);
+    await once(talk.socket, 'end');
+    expect(talk.unread.match(/250 2\.0\.0 OK <scripted>/g)).toHaveLength(2);
+    expect(stage.submission.submitted).toHaveLength(2);
   });
 
   it('a message that comes a quarter of an hour later, and what is beyond the thousand that are remembered', async () => {
     const clock = new FakeClock();
     const answers = new UnconfirmedAnswers(clock);
     const accept = async (key: string): Promise<boolean> => {
-      const known = await answers.begin(key);
+      const known = await answers.begin(key, () => true);
       if (!('settle' in known)) return false;
       known.settle(reply(250, '2.0.0', 'OK'));
       return true;
@@ -178,7 +204,9 @@ describe('N06 a relay whose applications vanish at random moments behind the end
         const first = await begin();
         await new Promise((resolve) => first.socket.write(message, resolve));
         await pause(random.fraction() ** 2 * 20);
-        first.destroy();
+        // As the system does for a process that ends with something unread.
+        first.socket.resetAndDestroy();
+        await pause(5);
         const second = await begin();
         second.send(message);
         expect(await second.reply()).toMatch(/^250 /);

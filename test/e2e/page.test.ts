@@ -215,8 +215,7 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     await expect.poll(() => running.log.of('fetch-set-aside').length, SOON).toBe(2);
 
     // With the keyboard alone, and the focus stays.
-    await button('Pause', 'orders').focus();
-    await page.keyboard.press('Enter');
+    await button('Pause', 'orders').press('Enter');
     await card('orders').getByText('paused', { exact: true }).waitFor();
     await expect.poll(() => page.evaluate<string>('document.activeElement.ariaLabel')).toBe('Resume: orders');
     await send(running.port, { from: MAILBOX, to: MAILBOX });

@@ -168,7 +168,7 @@ describe.runIf(typeof browser !== 'string')('the set-up', () => {
     const page = await start(accounts);
     await page.goto(url);
     await page.getByRole('link', { name: 'Sign in again' }).click();
-    const way = page.locator('select').first();
+    const way = page.locator('select:visible').first();
     const begin = async (): Promise<string> => {
       await way.selectOption('paste');
       await page.getByRole('button', { name: 'Begin' }).click();

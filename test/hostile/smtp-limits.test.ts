@@ -184,8 +184,9 @@ describe('C17 octets that are no SMTP', () => {
     const before = heldMemory();
     await submittedBy(stage, 1980, 4096);
     await submittedBy(stage, 20, MEGA);
-    expect(heldMemory() - before).toBeLessThan(10 * MEGA);
     expect(stage.log.of('defect')).toEqual([]);
+    stage.log.lines.length = 0; // A log that keeps its lines is the test's.
+    expect(heldMemory() - before).toBeLessThan(10 * MEGA);
     expect(stage.engine.connections.size).toBe(0);
     const talk = SmtpTalk.plain(stage.port);
     expect(await talk.reply()).toMatch(/^220 /);

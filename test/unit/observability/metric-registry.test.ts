@@ -124,7 +124,7 @@ describe('the number of series', () => {
     for (const [name, { labels }] of Object.entries(METRICS)) {
       const closed = Object.values(labels).filter((values) => typeof values !== 'string');
       const most = closed.reduce((product, values) => product * values.length, 1);
-      expect({ name, isBounded: most <= 100 }).toEqual({ name, isBounded: true });
+      expect({ name, isBounded: most <= 200 }).toEqual({ name, isBounded: true });
     }
   });
 });

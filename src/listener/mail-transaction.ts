@@ -200,6 +200,11 @@ export class MailTransaction {
     this.#openAnswer?.confirm();
   }
 
+  /** The connection was reset, with nothing said behind the message. */
+  noteReset(): void {
+    this.#openAnswer?.lose();
+  }
+
   /** The client may not have read `answer`, and may send the message again. */
   noteUndelivered(answer: Reply): void {
     this.#journal.refused('reply-undelivered', problem('REPLY_UNDELIVERED'), answer, this.#fields);

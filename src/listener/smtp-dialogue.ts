@@ -135,7 +135,8 @@ export class SmtpDialogue {
   /** The connection is gone. @param isReset - By the other end, as systems do where something was not read (RFC 1122 §4.2.2.13). */
   lost(isReset: boolean): void {
     this.#isOver = true;
-    if (!isReset && !this.#wasGone) this.#unconfirmed?.confirm();
+    if (isReset) this.#unconfirmed?.noteReset();
+    else if (!this.#wasGone) this.#unconfirmed?.confirm();
     this.#endTransaction();
   }
 

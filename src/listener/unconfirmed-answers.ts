@@ -19,7 +19,8 @@ const MOST = 1_000;
 interface Entry {
   /** The 2yz that it had; undefined where it was not accepted. */
   readonly outcome: Promise<Reply | undefined>;
-  readonly isPeerGone: () => boolean;
+  /** Whether its client cannot have read the answer, or will not be able to. Fixed once the answer is there. */
+  isLost: () => boolean;
   readonly since: MonotonicMs;
 }
 
@@ -29,6 +30,8 @@ export interface OpenAnswer {
   settle(accepted: Reply | undefined): void;
   /** The client has said something behind the message, or has closed the connection in good order: it has read the answer. */
   confirm(): void;
+  /** The connection was reset, with nothing said behind the message. */
+  lose(): void;
 }
 
 export class UnconfirmedAnswers {
@@ -49,7 +52,7 @@ export class UnconfirmedAnswers {
   async begin(key: string, isPeerGone: () => boolean): Promise<Reply | OpenAnswer> {
     for (;;) {
       const entry = this.#find(key);
-      if (entry === undefined || !entry.isPeerGone()) return this.#open(key, isPeerGone);
+      if (entry === undefined || !entry.isLost()) return this.#open(key, isPeerGone);
       const accepted = await entry.outcome;
       if (accepted !== undefined) return accepted;
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
@@ -66,7 +69,7 @@ export class UnconfirmedAnswers {
   #open(key: string, isPeerGone: () => boolean): OpenAnswer {
     let settle: (accepted: Reply | undefined) => void = () => undefined;
     const outcome = new Promise<Reply | undefined>((resolve) => (settle = resolve));
-    const entry: Entry = { outcome, isPeerGone, since: this.#clock.monotonic() };
+    const entry: Entry = { outcome, isLost: isPeerGone, since: this.#clock.monotonic() };
     this.#entries.set(key, entry);
     const forget = (): void => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
@@ -78,9 +81,14 @@ export class UnconfirmedAnswers {
     return {
       settle: (accepted) => {
         if (accepted === undefined) forget();
+        const isLost = isPeerGone(); // Who closes the connection later may have read it.
+        entry.isLost = () => isLost;
         settle(accepted);
       },
       confirm: forget,
+      lose: () => {
+        entry.isLost = () => true;
+      },
     };
   }
 }

@@ -37,8 +37,20 @@ export function replace(element: Element, ...children: readonly Child[]): void {
 
 const FOCUSABLE = 'a[href], button, input, select, textarea, summary, [tabindex]';
 
-/** Draw what is below `place` anew; whoever works with the keyboard goes on where they were. */
-export async function keepingFocus(place: Element, draw: () => Promise<void>): Promise<void> {
+let drawing: Promise<void> = Promise.resolve();
+
+/**
+ * Draw what is below `place` anew; whoever works with the keyboard goes on where they were.
+ *
+ * One after another: a drawing that begins in the middle of another would find the focus nowhere, and leave it there.
+ */
+export function keepingFocus(place: Element, draw: () => Promise<void>): Promise<void> {
+  const drawn = drawing.then(() => drawKeepingFocus(place, draw));
+  drawing = drawn.catch(() => undefined); // Told to whoever asked for it.
+  return drawn;
+}
+
+async function drawKeepingFocus(place: Element, draw: () => Promise<void>): Promise<void> {
   const all = focusable(place);
   const index = all.findIndex((one) => one === document.activeElement);
   const before = all[index];

@@ -144,6 +144,19 @@ describe('N06 what is no repetition is taken', () => {
     expect(stage.submission.submitted).toHaveLength(6);
   });
 
+  it('the same message from clients that come and go without a word, one upon the other', async () => {
+    const stage = await open();
+    const rounds = Array.from({ length: 10 }, async () => {
+      for (let count = 0; count < 20; count += 1) {
+        const talk = await upToContent(stage.port);
+        expect(await talk.ask(`${MESSAGE}.`)).toBe(ACCEPTED);
+        talk.destroy();
+      }
+    });
+    await Promise.all(rounds);
+    expect(stage.submission.submitted).toHaveLength(200);
+  });
+
   it('the same message on several connections at once, each with somebody who waits', async () => {
     const stage = await open();
     const answers = await Promise.all(Array.from({ length: 20 }, () => sendAgain(stage)));

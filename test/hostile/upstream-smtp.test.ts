@@ -225,7 +225,8 @@ describe('N01 a provider behind a firewall that drops packets', () => {
     };
     await timed(sound);
     const [whole, cut] = [await timed(sound), await timed(path)];
-    expect(cut).toBeLessThan(whole * 3 + 1_000);
+    // Far less than the 30 s that a connection may take; how busy the machine is counts for both.
+    expect(cut).toBeLessThan(whole * 3 + 10_000);
     expect(await path.queued()).toHaveLength(50);
   });
 });

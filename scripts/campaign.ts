@@ -15,7 +15,6 @@ import { idleConnectionsObstacle, runIdleConnections } from '../test/campaign/id
 import { runMailboxLogins } from '../test/campaign/mailbox-logins.ts';
 import { runRotations } from '../test/campaign/rotations.ts';
 import { runSigterm } from '../test/campaign/sigterm.ts';
-import { runSoak } from '../test/campaign/soak.ts';
 import { runKillCampaign } from '../test/campaign/spool-kill.ts';
 import { powerCutObstacle, runPowerCutCampaign } from '../test/campaign/spool-power-cut.ts';
 import { runStalledUpstream } from '../test/campaign/stalled-upstream.ts';
@@ -72,11 +71,6 @@ const campaigns: Readonly<Record<string, Campaign>> = {
     summary: 'SIGTERM at random moments under load: ends with 0 in time, nothing lost, nothing twice',
     count: 200,
     run: runSigterm,
-  },
-  soak: {
-    summary: 'messages one after another, as many as an hour of ten a second; memory and descriptors stay as they were',
-    count: 36_000,
-    run: runSoak,
   },
   'spool-kill': { summary: 'kill -9 of a process with a spool, at every point of its work', count: 1000, run: runKillCampaign },
   'spool-power-cut': {

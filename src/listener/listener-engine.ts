@@ -7,9 +7,7 @@ import type { Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { type DurationMs, seconds } from '../core/clock.ts';
-import { type IpAddress, parseIpAddress } from '../core/ip-network.ts';
-import { problem } from '../core/problem.ts';
-import { type PlaceLimits, type PlaceOutcome, PeerPlaces } from '../policy/peer-places.ts';
+import { describeRefusal, type PlaceLimits, type PlaceRefusal, PeerPlaces } from '../policy/peer-places.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
 import { type SessionDependencies, SmtpSession } from './smtp-session.ts';
 import { clientTlsFailure } from '../platform/client-tls-failure.ts';
@@ -17,10 +15,6 @@ import { clientTlsFailure } from '../platform/client-tls-failure.ts';
 /** More sessions than this are turned away; each idle one costs about 20 KB. */
 const MOST_SESSIONS: PlaceLimits = { all: 5_000, ofOnePeer: 1_000 };
 const HANDSHAKE_LIMIT: DurationMs = seconds(10);
-
-const PLACES_REMEDY = 'Let applications close their connections; if they do, look at what this peer is.';
-/** A socket that is closed already has no address. */
-const NOBODY: IpAddress = { family: 6, bits: 0n };
 
 /** What an engine needs; other limits are for tests. */
 export interface EngineDependencies extends SessionDependencies {
@@ -52,7 +46,7 @@ export class ListenerEngine extends SMTPServer {
   }
 
   override connect(socket: Socket | TLSSocket): void {
-    const place = this.#places.take(parseIpAddress(socket.remoteAddress ?? '') ?? NOBODY);
+    const place = this.#places.take(socket.remoteAddress);
     if (place.kind !== 'taken') return this.#turnAway(socket, place);
     if (socket.closed) place.release();
     else socket.once('close', place.release);
@@ -63,15 +57,14 @@ export class ListenerEngine extends SMTPServer {
   }
 
   /** RFC 5321 §3.8. */
-  #turnAway(socket: Socket | TLSSocket, { kind, isNews }: Exclude<PlaceOutcome, { kind: 'taken' }>): void {
+  #turnAway(socket: Socket | TLSSocket, refusal: PlaceRefusal): void {
     const { log, settings } = this.#deps;
-    const text = kind === 'full' ? 'Too many sessions' : 'Too many sessions from your address';
-    const what = problem('CLIENT_THROTTLED', `${text.toLowerCase()}: more are turned away`, { remedy: PLACES_REMEDY });
-    if (isNews) {
+    const { text, problem: what } = describeRefusal(refusal);
+    if (refusal.isNews) {
       log.warn({ event: 'session-refused', listener: settings.name, peer: socket.remoteAddress ?? '', problem: what }, what.cause);
     }
     socket.on('error', () => undefined);
-    socket.end(`421 4.${kind === 'full' ? '3.2' : '7.0'} ${text}; try again in a moment\r\n`, () => socket.destroy());
+    socket.end(`421 4.${refusal.kind === 'full' ? '3.2' : '7.0'} ${text}\r\n`, () => socket.destroy());
   }
 
   /** A handshake gets ten seconds altogether; the library would count idle seconds. */

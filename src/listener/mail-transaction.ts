@@ -170,8 +170,13 @@ export class MailTransaction {
       this.#whole = digest;
       await this.#refuseRepetition(isPeerGone);
     });
-    const answer = await this.#answer(watched, content, isPeerGone);
-    this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
+    let answer: Reply | undefined;
+    try {
+      answer = await this.#answer(watched, content, isPeerGone);
+    } finally {
+      // Whatever happens: the same message may wait for it on another connection.
+      this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
+    }
     if (answer !== undefined) {
       const waited = completeAt === undefined ? {} : { durationMs: between(completeAt, clock.monotonic()) };
       this.#journal.debug('message-answered', 'the message was answered', { ...this.#fields, reply: describeReply(answer), ...waited });

@@ -6,7 +6,8 @@
  *
  * @packageDocumentation
  */
-import { type IpAddress, isLoopback, networkOf } from '../core/ip-network.ts';
+import { type IpAddress, isLoopback, networkOf, parseIpAddress } from '../core/ip-network.ts';
+import { type Problem, problem } from '../core/problem.ts';
 import { SessionCount } from './session-count.ts';
 
 /** Numbers of connections. */
@@ -22,7 +23,20 @@ export type PlaceOutcome =
   /** `isNews`: the first refusal since there was room, so that a flood of them is one line in the log. */
   | { readonly kind: 'full' | 'too-many-of-one'; readonly isNews: boolean };
 
+/** Why there is no place. */
+export type PlaceRefusal = Exclude<PlaceOutcome, { readonly kind: 'taken' }>;
+
+/** What the peer is told, without an end, and what an operator is. */
+export function describeRefusal({ kind }: PlaceRefusal): { readonly text: string; readonly problem: Problem } {
+  const text = kind === 'full' ? 'Too many sessions' : 'Too many sessions from your address';
+  const remedy = 'Let applications close their connections; if they do, look at what this peer is.';
+  const cause = `${text.toLowerCase()}: more are turned away`;
+  return { text: `${text}; try again in a moment`, problem: problem('CLIENT_THROTTLED', cause, { remedy }) };
+}
+
 const ALL = 'all';
+/** A socket that is closed already has no address. */
+const NOBODY: IpAddress = { family: 6, bits: 0n };
 
 export class PeerPlaces {
   readonly #limits: PlaceLimits;
@@ -33,7 +47,9 @@ export class PeerPlaces {
     this.#limits = limits;
   }
 
-  take(peer: IpAddress): PlaceOutcome {
+  /** @param address - As the socket has it. */
+  take(address: string | undefined): PlaceOutcome {
+    const peer = parseIpAddress(address ?? '') ?? NOBODY;
     const leave = this.#count.enter(ALL, this.#limits.all);
     if (leave === undefined) return { kind: 'full', isNews: this.#isNews(ALL) };
     if (isLoopback(peer)) return { kind: 'taken', release: () => this.#release(ALL, leave) };

@@ -6,10 +6,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { type DurationMs, seconds } from '../core/clock.ts';
-import { type IpAddress, parseIpAddress } from '../core/ip-network.ts';
 import type { MailboxListenerSettings } from '../core/listener.ts';
 import { ProblemError, problem } from '../core/problem.ts';
-import { type PlaceLimits, type PlaceOutcome, PeerPlaces } from '../policy/peer-places.ts';
+import { describeRefusal, type PlaceLimits, type PlaceRefusal, PeerPlaces } from '../policy/peer-places.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
 import { FrontSession, type SessionDependencies } from './front-session.ts';
 
@@ -24,9 +23,6 @@ const MOST_SESSIONS: PlaceLimits = { all: 10_000, ofOnePeer: 2_000 };
 /** An application that has vanished is noticed after this and ten probes, a second apart. */
 const KEEPALIVE_AFTER = seconds(60);
 const START = { imap: '* BYE', pop3: '-ERR [SYS/TEMP]' };
-const PLACES_REMEDY = 'Let applications close their connections; if they do, look at what this peer is.';
-/** A socket that is closed already has no address. */
-const NOBODY: IpAddress = { family: 6, bits: 0n };
 
 export class MailboxListener {
   readonly #settings: MailboxListenerSettings;
@@ -128,7 +124,7 @@ export class MailboxListener {
   }
 
   #accept(socket: Socket): void {
-    const place = this.#places.take(parseIpAddress(socket.remoteAddress ?? '') ?? NOBODY);
+    const place = this.#places.take(socket.remoteAddress);
     if (place.kind !== 'taken') return this.#turnAway(socket, place);
     if (socket.closed) place.release();
     else socket.once('close', place.release);
@@ -137,14 +133,13 @@ export class MailboxListener {
     void session.run().finally(() => this.#sessions.delete(session));
   }
 
-  #turnAway(socket: Socket, { kind, isNews }: Exclude<PlaceOutcome, { kind: 'taken' }>): void {
+  #turnAway(socket: Socket, refusal: PlaceRefusal): void {
     const { name, protocol, tls } = this.#settings;
-    const text = kind === 'full' ? 'Too many sessions' : 'Too many sessions from your address';
-    const what = problem('CLIENT_THROTTLED', `${text.toLowerCase()}: more are turned away`, { remedy: PLACES_REMEDY });
-    if (isNews) {
+    const { text, problem: what } = describeRefusal(refusal);
+    if (refusal.isNews) {
       this.#deps.log.warn({ event: 'session-refused', listener: name, peer: socket.remoteAddress ?? '', problem: what }, what.cause);
     }
     socket.on('error', () => undefined);
-    socket.end(tls === 'implicit' ? '' : `${START[protocol]} ${text}; try again in a moment\r\n`, () => socket.destroy());
+    socket.end(tls === 'implicit' ? '' : `${START[protocol]} ${text}\r\n`, () => socket.destroy());
   }
 }

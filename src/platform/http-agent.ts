@@ -14,6 +14,32 @@ export interface HttpAgent {
   destroy(): Promise<void>;
 }
 
+/** An agent that is opened with the first request. What could not be loaded, for want of file descriptors, is loaded for the next one. */
+export class LaterAgent {
+  readonly #open: () => Promise<HttpAgent>;
+  #agent: Promise<HttpAgent> | undefined;
+
+  /** @param options - See undici. @param open - Another one is for tests. */
+  constructor(options: Agent.Options, open: (options: Agent.Options) => Promise<HttpAgent> = openHttpAgent) {
+    this.#open = () => open(options);
+  }
+
+  get(): Promise<HttpAgent> {
+    this.#agent ??= this.#open().catch((error: unknown) => {
+      this.#agent = undefined;
+      throw error;
+    });
+    return this.#agent;
+  }
+
+  /** Cuts what is in progress. Never rejects for an agent that could not be opened: whoever asked for it has heard of that. */
+  async close(): Promise<void> {
+    const agent = await this.#agent?.catch(() => undefined);
+    this.#agent = undefined;
+    await agent?.destroy();
+  }
+}
+
 /** @param options - See undici. */
 export async function openHttpAgent(options: Agent.Options): Promise<HttpAgent> {
   const [{ default: UndiciAgent }, { default: request }] = await Promise.all([

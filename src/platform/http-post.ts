@@ -18,7 +18,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import { withinDeadline } from './deadline.ts';
 import { type Dial, dial as systemDial } from './dial.ts';
 import { DialError, errorCode } from './dial-error.ts';
-import { type HttpAgent, openHttpAgent } from './http-agent.ts';
+import { LaterAgent } from './http-agent.ts';
 
 /** Where to, and how. */
 export interface HttpPostOptions {
@@ -67,11 +67,19 @@ export class HttpPost {
   readonly host: string;
   readonly #options: HttpPostOptions;
   readonly #closing = new AbortController();
-  #agent: Promise<HttpAgent> | undefined;
+  readonly #agent: LaterAgent;
 
   constructor(options: HttpPostOptions) {
     this.#options = options;
     this.host = options.url.host;
+    const { deadline } = options;
+    this.#agent = new LaterAgent({
+      connections: 1,
+      headersTimeout: deadline,
+      bodyTimeout: deadline,
+      maxResponseSize: MOST_ANSWER,
+      connect: undiciConnector({ ...options, deadline: Math.min(deadline, CONNECT_DEADLINE) as DurationMs }),
+    });
   }
 
   /** @throws DialError, PostError, or the reason of the signal. */
@@ -91,16 +99,13 @@ export class HttpPost {
   /** Cuts what is in progress. */
   async close(): Promise<void> {
     this.#closing.abort(new PostError('stopped', `${this.host}: given up, since Postern stops`));
-    const agent = this.#agent;
-    this.#agent = undefined;
-    await (await agent)?.destroy();
+    await this.#agent.close();
   }
 
   async #send({ headers, body }: PostRequest, signal: AbortSignal): Promise<PostAnswer> {
     signal.throwIfAborted();
     const { url, clock } = this.#options;
-    this.#agent ??= this.#makeAgent();
-    const agent = await this.#agent;
+    const agent = await this.#agent.get();
     // What goes wrong with a body is told by the request; without a listener an error that comes later would end the process.
     const stream = typeof body === 'string' ? body : Readable.from(body, { objectMode: false }).on('error', () => undefined);
     const response = await agent.request({
@@ -116,17 +121,6 @@ export class HttpPost {
     response.body.on('error', () => undefined).destroy();
     const retryAfter = waitOf(response.headers['retry-after'], clock);
     return { status: response.statusCode, ...(retryAfter === undefined ? {} : { retryAfter }) };
-  }
-
-  #makeAgent(): Promise<HttpAgent> {
-    const { deadline } = this.#options;
-    return openHttpAgent({
-      connections: 1,
-      headersTimeout: deadline,
-      bodyTimeout: deadline,
-      maxResponseSize: MOST_ANSWER,
-      connect: undiciConnector({ ...this.#options, deadline: Math.min(deadline, CONNECT_DEADLINE) as DurationMs }),
-    });
   }
 }
 

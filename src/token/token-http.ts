@@ -17,7 +17,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import { type Dial, dial as systemDial } from '../platform/dial.ts';
 import { withinDeadline } from '../platform/deadline.ts';
 import { DialError, errorCode } from '../platform/dial-error.ts';
-import { type HttpAgent, openHttpAgent } from '../platform/http-agent.ts';
+import { LaterAgent } from '../platform/http-agent.ts';
 import { undiciConnector } from '../platform/http-post.ts';
 import type { TokenFailure } from './token-answer.ts';
 import type { TokenHttpResponse } from './token-response.ts';
@@ -56,7 +56,7 @@ export class TokenHttp {
   readonly #deadline: DurationMs;
   readonly #connectDeadline: DurationMs;
   /** One per additional CA. */
-  readonly #agents = new Map<string, Promise<HttpAgent>>();
+  readonly #agents = new Map<string, LaterAgent>();
 
   constructor({ clock, dial = systemDial, deadline = DEADLINE, connectDeadline = CONNECT_DEADLINE }: TokenHttpOptions) {
     this.#clock = clock;
@@ -77,11 +77,11 @@ export class TokenHttp {
   async close(): Promise<void> {
     const agents = [...this.#agents.values()];
     this.#agents.clear();
-    await Promise.all(agents.map(async (agent) => (await agent).destroy()));
+    await Promise.all(agents.map((agent) => agent.close()));
   }
 
   async #send({ url, method, headers, body, ca }: TokenHttpRequest, signal: AbortSignal): Promise<TokenHttpResponse> {
-    const agent = await this.#agentFor(ca);
+    const agent = await this.#agentFor(ca).get();
     const response = await agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
@@ -111,15 +111,15 @@ export class TokenHttp {
     return withinDeadline({ clock: this.#clock, deadline, expired }, action);
   }
 
-  async #agentFor(ca: string | undefined): Promise<HttpAgent> {
+  #agentFor(ca: string | undefined): LaterAgent {
     const key = ca ?? '';
     const known = this.#agents.get(key) ?? this.#makeAgent(ca);
     this.#agents.set(key, known);
     return known;
   }
 
-  #makeAgent(ca: string | undefined): Promise<HttpAgent> {
-    return openHttpAgent({
+  #makeAgent(ca: string | undefined): LaterAgent {
+    return new LaterAgent({
       connections: MOST_CONNECTIONS,
       keepAliveTimeout: seconds(4),
       keepAliveMaxTimeout: LONGEST_IDLE,

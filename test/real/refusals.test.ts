@@ -223,7 +223,8 @@ describe.skipIf(notRun !== undefined)(`refusals with real servers${whyNotRun}`, 
       await servers.authorization.stop();
       const outcome = await submitOne(tool, order(fresh, {}));
       expect(outcome).toMatchObject({ code: 451, text: expect.stringMatching(/4\.7\.\d/) });
-      expect(outcome.text).not.toContain('535');
+      // A reply line, not any 535: curl prints what it connected to, and a free port may be 25535.
+      expect(outcome.text).not.toMatch(/^<\S*\s+535[ -]/m);
       await expectExplained(fresh, 0, 'TOKEN_ENDPOINT_UNREACHABLE', 'billing');
     } finally {
       await servers.authorization.start();

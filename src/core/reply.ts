@@ -81,6 +81,18 @@ export function formatReply(answer: Reply): string[] {
   return answer.text.map((line, index) => `${answer.code}${index === answer.text.length - 1 ? ' ' : '-'}${prefix}${line}`);
 }
 
+/**
+ * The reply as octets of the wire (RFC 5321 §4.2: printable ASCII), line ends included. What we say ourselves is clean already; a defect must not become a second reply.
+ */
+export function wireText(answer: Reply): string {
+  const text = answer.text.length === 0 ? [''] : answer.text.map((line) => (PRINTABLE.test(line) ? line : printable(line)));
+  return `${formatReply({ ...answer, text }).join('\r\n')}\r\n`;
+}
+
+const PRINTABLE = /^[ -~]{0,450}$/;
+
+const printable = (line: string): string => cleanText(line).replace(/[^ -~]/g, '?');
+
 /** The reply as one line for a log or a person: `550 5.1.1 No such user`. */
 export function describeReply(answer: Reply): string {
   const { code, enhancedCode = '', text } = answer;

@@ -5,6 +5,7 @@
  */
 import { between, type DurationMs } from '../core/clock.ts';
 import type { Envelope } from '../core/envelope.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { MessageNames } from '../core/ports/log.ts';
 import type { RelayResult, Upstream, UpstreamStage } from '../core/ports/upstream.ts';
@@ -25,7 +26,7 @@ export interface CourierDependencies {
 /** What is to be handed over. */
 export interface Parcel {
   readonly envelope: Envelope;
-  readonly openContent: () => AsyncIterable<Uint8Array>;
+  readonly openContent: () => Chunks;
   readonly message: LoggedMessage;
   /** 1 for the first. */
   readonly attempt: number;

@@ -10,6 +10,7 @@ import type { Account, AccountName } from '../core/account.ts';
 import { between, type DurationMs, plus, seconds } from '../core/clock.ts';
 import type { ForwardPath } from '../core/envelope.ts';
 import type { DeliveryWatch } from '../core/ports/alerts.ts';
+import { areHere, sizeOf } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
@@ -129,9 +130,10 @@ class DirectTransaction implements SubmissionTransaction {
   async submitContent(content: Content): Promise<Reply> {
     const { messageId, traceParent } = content;
     this.#record.note({ messageId, ...(traceParent === undefined ? {} : { traceParent }) });
-    const meter = new Meter(content.chunks);
+    const { chunks } = content;
+    const meter = areHere(chunks) ? { octets: sizeOf(chunks), chunks } : new Meter(chunks);
     try {
-      const answer = await this.#upstream.submitContent(meter);
+      const answer = await this.#upstream.submitContent(meter.chunks);
       this.#record.note({ size: meter.octets });
       if (isAccepted(answer)) this.#countRecipients();
       return isAccepted(answer) ? this.#record.relayed(answer) : this.#record.refused('final-reply', answer);
@@ -156,6 +158,7 @@ class DirectTransaction implements SubmissionTransaction {
 /** Counts the octets that pass. */
 class Meter implements AsyncIterable<Uint8Array> {
   octets = 0;
+  readonly chunks = this;
   readonly #source: AsyncIterable<Uint8Array>;
 
   constructor(source: AsyncIterable<Uint8Array>) {

@@ -7,6 +7,7 @@
  * @packageDocumentation
  */
 import type { DurationMs } from '../core/clock.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Draft, Lease } from '../core/ports/spool.ts';
 import type { NewMessage } from '../core/spool-entry.ts';
@@ -90,9 +91,12 @@ export class FirstAttempt {
     return this.#accepting;
   }
 
-  async *#content(): AsyncGenerator<Uint8Array, void, undefined> {
+  #content(): Chunks {
     this.#isContentBegun = true;
-    if (this.#accepting === undefined) yield* this.#draft.content();
-    else yield* this.#lane.worker.transmit(await this.#accepting);
+    return this.#accepting === undefined ? this.#draft.content() : this.#fromSpool(this.#accepting);
+  }
+
+  async *#fromSpool(accepting: Promise<Lease>): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* this.#lane.worker.transmit(await accepting);
   }
 }

@@ -13,6 +13,7 @@
 import type { Account } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { ForwardPath } from '../core/envelope.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Draft, Spool } from '../core/ports/spool.ts';
 import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
@@ -156,7 +157,7 @@ class SpooledTransaction implements SubmissionTransaction {
  * @returns What the spool has against it; the draft is over then.
  * @throws Whatever `chunks` throws; the draft is over then as well.
  */
-async function take(draft: Draft, chunks: AsyncIterable<Uint8Array>): Promise<Problem | undefined> {
+async function take(draft: Draft, chunks: Chunks): Promise<Problem | undefined> {
   try {
     for await (const chunk of chunks) {
       const failed = await draft.write(chunk).then(() => undefined, problemOf);

@@ -1,36 +1,92 @@
 /**
  * The content of a message while it arrives: dots unstuffed, at most so many octets, and never taken for whole unless its end was seen.
  *
- * Reading applies backpressure to the application. Whoever stops reading early leaves the rest to {@link ArrivingContent.drain}: an SMTP session
+ * The session gives what it reads, and stops reading while nobody takes it. Whoever stops reading early leaves the rest to {@link ArrivingContent.drain}: an SMTP session
  * can go on only behind the true end-of-data (RFC 5321 §4.1.1.4).
  *
  * @packageDocumentation
  */
-import type { Readable } from 'node:stream';
 import type { Octets } from '../core/octets.ts';
 import { problem } from '../core/problem.ts';
 import { tooLarge } from './command-parameters.ts';
+import { ContentScanner } from './content-scanner.ts';
 import { SubmissionError } from './submission-error.ts';
 
-export class ArrivingContent implements AsyncIterable<Uint8Array> {
-  readonly #source: AsyncIterator<Uint8Array>;
-  readonly #maxSize: Octets;
-  #octets = 0;
+/** More than this that nobody has taken is no longer read from the connection. */
+const MOST_WAITING = 65_536;
 
-  /** @param stream - smtp-server's data stream: it ends only behind `CRLF.CRLF`, and is destroyed where the connection is lost before. */
-  constructor(stream: Readable, maxSize: Octets) {
-    this.#source = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+export class ArrivingContent implements AsyncIterable<Uint8Array> {
+  readonly #maxSize: Octets;
+  readonly #onRoom: () => void;
+  readonly #scanner = new ContentScanner();
+  readonly #waiting: Buffer[] = [];
+  #waitingOctets = 0;
+  #octets = 0;
+  #isWhole = false;
+  #isLost = false;
+  #wake: (() => void) | undefined;
+
+  /** @param onRoom - Called when {@link isFull} is no longer so. */
+  constructor(maxSize: Octets, onRoom: () => void) {
     this.#maxSize = maxSize;
-    // The iterator listens only once it is read. Until then a loss would be an unhandled 'error'; it is reported by the next read.
-    stream.on('error', () => undefined);
+    this.#onRoom = onRoom;
   }
 
-  /** Octets read so far. */
+  /** Octets taken so far. */
   get octets(): number {
     return this.#octets;
   }
 
-  /** Without `return`: leaving a loop early must not destroy the stream, whose rest is still to be drained. */
+  /** Its end has come. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** No more should be given until somebody takes. */
+  get isFull(): boolean {
+    return this.#waitingOctets > MOST_WAITING;
+  }
+
+  /**
+   * What has come from the connection.
+   *
+   * @param chunk - Not empty, and not changed afterwards.
+   * @returns What follows the end; undefined where that has not come.
+   */
+  push(chunk: Buffer): Buffer | undefined {
+    const { pieces, rest } = this.#scanner.push(chunk);
+    for (const piece of pieces) {
+      this.#waiting.push(piece);
+      this.#waitingOctets += piece.length;
+    }
+    this.#isWhole = rest !== undefined;
+    this.#stir();
+    return rest;
+  }
+
+  /** The connection is gone; harmless where the content is whole. */
+  lose(): void {
+    this.#isLost = true;
+    this.#stir();
+  }
+
+  /**
+   * All of it, where it has come in one go, as most messages do: what can be held needs no loop.
+   *
+   * @returns Undefined where it comes bit by bit; nothing has been taken then.
+   * @throws SubmissionError
+   */
+  async wholeAtOnce(): Promise<readonly Uint8Array[] | undefined> {
+    while (this.#waiting.length === 0 && !this.#isWhole && !this.#isLost) await this.#stirred();
+    if (!this.#isWhole) return undefined;
+    const pieces = this.#waiting.splice(0).map((piece) => this.#taken(piece));
+    if (this.#octets > this.#maxSize) throw this.#tooLarge();
+    return pieces;
+  }
+
+  /** Leaving a loop early loses nothing: whoever reads next goes on from there. */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     return {
       next: async () => {
@@ -47,18 +103,41 @@ export class ArrivingContent implements AsyncIterable<Uint8Array> {
    * @throws SubmissionError where the application vanishes.
    */
   async drain(): Promise<void> {
-    for (;;) if ((await this.#read()).done === true) return;
+    while ((await this.#read()).done !== true);
   }
 
   async #read(): Promise<IteratorResult<Uint8Array>> {
-    try {
-      const result = await this.#source.next();
-      if (result.done !== true) this.#octets += result.value.length;
-      return result;
-    } catch (error) {
-      const cause = `the application closed the connection after ${this.#octets} octets of content`;
-      throw new SubmissionError(problem('SUBMISSION_ABORTED', cause), undefined, { cause: error });
+    for (;;) {
+      const piece = this.#waiting.shift();
+      if (piece !== undefined) return { done: false, value: this.#taken(piece) };
+      if (this.#isWhole) return DONE;
+      if (this.#isLost) throw this.#aborted();
+      await this.#stirred();
     }
+  }
+
+  #stirred(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve));
+  }
+
+  #taken(piece: Buffer): Buffer {
+    const wasFull = this.isFull;
+    this.#octets += piece.length;
+    this.#waitingOctets -= piece.length;
+    if (wasFull && !this.isFull) this.#onRoom();
+    return piece;
+  }
+
+  #stir(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  #aborted(): SubmissionError {
+    return new SubmissionError(
+      problem('SUBMISSION_ABORTED', `the application closed the connection after ${this.#octets} octets of content`),
+      undefined,
+    );
   }
 
   #tooLarge(): SubmissionError {

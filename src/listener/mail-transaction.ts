@@ -13,7 +13,7 @@ import { between, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { MailParameters } from '../core/envelope.ts';
 import { queueId, type QueueId, type SessionId } from '../core/ids.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
-import { kibibytes } from '../core/octets.ts';
+import { type Chunks, kibibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Random } from '../core/ports/random.ts';
 import type { Submission, SubmissionTransaction } from '../core/ports/submission.ts';
@@ -164,15 +164,15 @@ export class MailTransaction {
   async receive(content: ArrivingContent, onComplete: () => void, isPeerGone: () => boolean): Promise<Reply | undefined> {
     const { clock } = this.#deps;
     let completeAt: MonotonicMs | undefined;
-    const watched = new WatchedContent(content, this.#digest(), async (digest) => {
+    const onEnd = async (digest: string): Promise<void> => {
       completeAt = clock.monotonic();
       onComplete();
       this.#whole = digest;
       await this.#refuseRepetition(isPeerGone);
-    });
+    };
     let answer: Reply | undefined;
     try {
-      answer = await this.#answer(watched, content, isPeerGone);
+      answer = await this.#answer(content, onEnd, isPeerGone);
     } finally {
       // Whatever happens: the same message may wait for it on another connection.
       this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
@@ -184,15 +184,24 @@ export class MailTransaction {
     return answer;
   }
 
-  async #answer(source: AsyncIterable<Uint8Array>, content: ArrivingContent, isPeerGone: () => boolean): Promise<Reply | undefined> {
+  async #answer(content: ArrivingContent, onEnd: OnEnd, isPeerGone: () => boolean): Promise<Reply | undefined> {
     try {
-      const answer = await this.#submit(source, isPeerGone);
+      const answer = await this.#submit(await this.#watched(content, onEnd), isPeerGone);
       await content.drain();
       return answer;
     } catch (error) {
       this.abandon();
       return this.#recover(error, content);
     }
+  }
+
+  async #watched(content: ArrivingContent, onEnd: OnEnd): Promise<Chunks> {
+    const hash = this.#digest();
+    const pieces = await content.wholeAtOnce();
+    if (pieces === undefined) return new WatchedContent(content, hash, onEnd);
+    for (const piece of pieces) hash.update(piece);
+    await onEnd(hash.digest('base64'));
+    return pieces;
   }
 
   /** Nothing may be delivered. Harmless after the end. */
@@ -215,7 +224,7 @@ export class MailTransaction {
     this.#journal.refused('reply-undelivered', problem('REPLY_UNDELIVERED'), answer, this.#fields);
   }
 
-  async #submit(source: AsyncIterable<Uint8Array>, isPeerGone: () => boolean): Promise<Reply> {
+  async #submit(source: Chunks, isPeerGone: () => boolean): Promise<Reply> {
     const message = await readSubmission(source, { headerSection: HEADER_SECTION_LIMIT });
     if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
     this.#traceParent = message.traceParent;
@@ -303,13 +312,16 @@ class Repetition extends Error {
   }
 }
 
+/** Told what all octets were, once the last has been read. */
+type OnEnd = (digest: string) => Promise<void>;
+
 /** Says when the last octet has been read, before whoever reads hears of it, and what all of them were. */
 class WatchedContent implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncIterable<Uint8Array>;
   readonly #hash: Hash;
-  readonly #onEnd: (digest: string) => Promise<void>;
+  readonly #onEnd: OnEnd;
 
-  constructor(source: AsyncIterable<Uint8Array>, hash: Hash, onEnd: (digest: string) => Promise<void>) {
+  constructor(source: AsyncIterable<Uint8Array>, hash: Hash, onEnd: OnEnd) {
     this.#source = source;
     this.#hash = hash;
     this.#onEnd = onEnd;

@@ -1,7 +1,7 @@
 /**
  * The SMTP dialogue of one connection: what each command means, in which order commands may come, and who may give them.
  *
- * Knows nothing of sockets or smtp-server; it talks through {@link Wire}. Commands are given to {@link SmtpDialogue.command} one at a time.
+ * Knows nothing of sockets; it talks through {@link Wire}. Commands are given to {@link SmtpDialogue.command} one at a time.
  *
  * Invariants: at most one transaction is open; content is received only inside one; after `hangUp` nothing is answered. A client is known
  * by AUTH or else by its network, and without one nothing gets past MAIL (RFC 6409 §4.3).
@@ -157,7 +157,7 @@ export class SmtpDialogue {
     );
   }
 
-  /** The whole list: nothing of smtp-server's own handlers can be reached by name. */
+  /** The whole list. */
   readonly #handlers: ReadonlyMap<string, CommandHandler> = new Map<string, CommandHandler>([
     ['HELO', (line) => this.#helo(line, 'HELO')],
     ['EHLO', (line) => this.#helo(line, 'EHLO')],

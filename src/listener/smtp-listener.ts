@@ -50,7 +50,7 @@ export class SmtpListener {
 
   /** Sessions that are open. */
   get sessionCount(): number {
-    return [...this.#engine.sessions()].length;
+    return this.#engine.sessions.size;
   }
 
   get isOpen(): boolean {
@@ -72,9 +72,13 @@ export class SmtpListener {
         resolve();
       });
     });
+    const { log } = this.#deps;
+    server.on('error', (error) =>
+      log.error({ event: 'listener-error', listener: name, problem: problem('LISTENER_FAILED'), error }, error.message),
+    );
     const address = server.address();
     const opened = typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : { host, port };
-    this.#deps.log.info({ event: 'listener-opened', listener: name }, `listening for SMTP on ${opened.host}:${opened.port}`);
+    log.info({ event: 'listener-opened', listener: name }, `listening for SMTP on ${opened.host}:${opened.port}`);
     return opened;
   }
 
@@ -87,7 +91,7 @@ export class SmtpListener {
     if (this.#engine.server.listening) this.#closed = this.#finish();
     if (this.#closed === undefined) return;
     const deadline = this.#deps.clock.startTimer(graceMs, () => {
-      for (const session of this.#engine.sessions()) session.cut();
+      for (const session of this.#engine.sessions) session.cut();
     });
     await this.#closed;
     deadline.cancel();
@@ -96,9 +100,8 @@ export class SmtpListener {
   async #finish(): Promise<void> {
     const engine = this.#engine;
     const closed = new Promise<void>((resolve) => void engine.server.close(() => resolve()));
-    // A handshake has no session that could be finished. The topmost socket goes, never the one below it.
-    for (const socket of engine._pendingSockets.values()) socket.destroy();
-    for (const session of engine.sessions()) session.finish();
+    engine.cutHandshakes();
+    for (const session of engine.sessions) session.finish();
     await closed;
     this.#deps.log.info({ event: 'listener-closed', listener: this.#settings.name }, 'no longer listening for SMTP');
   }

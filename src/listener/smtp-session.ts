@@ -1,29 +1,27 @@
 /**
- * smtp-server's connection with our manners.
+ * One SMTP connection: octets in, replies out, TLS, time limits, and its end. What is said is {@link ./smtp-dialogue.ts}.
  *
- * From the library come the framing of commands and content, the TLS upgrade and the closing of sockets. Replaced are the greeting (at once: the library
- * waits 100 ms for early talkers, and for reverse DNS), the commands (all of them: {@link ./smtp-dialogue.ts}), the replies
- * (written as given: {@link ../core/reply.ts | formatReply}), and the timers (the injected clock's).
- *
- * `SMTPConnection` is semi-internal: test/contract/smtp-server-internals.test.ts holds what is overridden or relied upon here against the exact version.
+ * Invariants: one command is carried out at a time, in the order in which they came; while one is, and while content that nobody takes has piled up, no more is read than a
+ * bounded buffer holds; nothing that came before a TLS handshake is looked at after it; and behind {@link SmtpSession.cut} or the end nothing is said.
  *
  * @packageDocumentation
  */
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import type { SMTPServer } from 'smtp-server';
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import { between, type DurationMs, minutes, type MonotonicMs, seconds } from '../core/clock.ts';
 import { sessionId } from '../core/ids.ts';
-import { parseIpAddress } from '../core/ip-network.ts';
+import { type IpAddress, parseIpAddress } from '../core/ip-network.ts';
+import type { Timer } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
-import { cleanText, describeReply, formatReply, quoted, type Reply, reply } from '../core/reply.ts';
+import { describeReply, quoted, type Reply, reply, wireText } from '../core/reply.ts';
+import { forgetUnread, ServerHandshake } from '../platform/server-handshake.ts';
+import { SessionJournal } from '../platform/session-journal.ts';
 import { ArrivingContent } from './arriving-content.ts';
-import { CommandStream } from './command-stream.ts';
 import { ContentPace } from './content-pace.ts';
 import { type IdleReason, IdleWatch } from './idle-watch.ts';
-import { SessionJournal } from '../platform/session-journal.ts';
+import { InputBuffer } from './input-buffer.ts';
 import { type DialogueDependencies, SmtpDialogue, type Wire } from './smtp-dialogue.ts';
 
 /** What a session needs. */
@@ -31,8 +29,22 @@ export interface SessionDependencies extends DialogueDependencies {
   readonly log: Log;
 }
 
+/** What a session is told by, and tells, the port that it came in on. */
+export interface SessionPort {
+  /** For STARTTLS. */
+  readonly secureContext: SecureContext | undefined;
+  /** The connection is gone. */
+  left(session: SmtpSession): void;
+  /** Of its socket, or of its TLS handshake. */
+  noteError(error: Error, peer: string, during: 'handshake' | 'session'): void;
+}
+
 /** RFC 4954 §4 allows 12,288 octets in a line of AUTH; what is longer than this ends the session. */
 const LONGEST_LINE = 24 * 1024;
+/** More that came while a command was being carried out is left to the kernel, and so to the client. */
+const MOST_WAITING = 65_536;
+/** Commands that are carried out before others get their turn. */
+const MOST_IN_A_ROW = 100;
 
 /** Until we know who it is. */
 const STRANGER_IDLE_LIMIT = seconds(60);
@@ -40,41 +52,63 @@ const STRANGER_IDLE_LIMIT = seconds(60);
 const CLIENT_IDLE_LIMIT = minutes(5);
 /** RFC 5321 §4.5.3.2.5: between two blocks of content. */
 const CONTENT_IDLE_LIMIT = minutes(3);
-const HANDSHAKE_LIMIT = seconds(10);
+/** For a client to close its side once we have closed ours. */
+const CLOSE_LIMIT = seconds(10);
+/** First octet of a TLS record with a handshake (RFC 8446 §5.1). */
+const TLS_HANDSHAKE = 0x16;
+/** A socket that is closed already has no address; nothing it sent will be acted upon. */
+const NOBODY: IpAddress = { family: 6, bits: 0n };
 
-export class SmtpSession extends SMTPConnection {
+export class SmtpSession {
   readonly #deps: SessionDependencies;
+  readonly #port: SessionPort;
   readonly #journal: SessionJournal;
   readonly #dialogue: SmtpDialogue;
   readonly #idle: IdleWatch;
   readonly #pace = new ContentPace();
+  readonly #input = new InputBuffer();
   readonly #openedAt: MonotonicMs;
-  /** During a handshake the socket it runs on; that below must not be destroyed under it. */
-  #handshake: Socket | undefined;
-  #hasEnded = false;
+  #socket: Socket;
+  #tls: { readonly tls?: string };
+  #handshake: ServerHandshake | undefined;
+  #content: ArrivingContent | undefined;
+  /** Replies that wait for those to commands that came with theirs (RFC 2920 §3.2). */
+  #unsent = '';
+  #hasTalked = false;
+  #isServing = false;
+  /** We have closed our side. */
+  #isClosing = false;
+  #closeTimer: Timer | undefined;
+  #isOver = false;
 
-  constructor(engine: SMTPServer, socket: Socket | TLSSocket, deps: SessionDependencies) {
+  constructor(socket: Socket, port: SessionPort, deps: SessionDependencies) {
     const id = sessionId(deps.clock.now(), deps.random.octets(7));
-    super(engine, socket, { id });
+    this.#socket = socket;
+    this.#tls = tlsOf(socket);
+    this.#port = port;
     this.#deps = deps;
     this.#openedAt = deps.clock.monotonic();
-    this.#journal = new SessionJournal(deps.log, { sessionId: id, listener: deps.settings.name, peer: this.remoteAddress });
-    // A socket that is closed already has no address; nothing it sent will be acted upon.
-    const peer = parseIpAddress(this.remoteAddress) ?? { family: 6, bits: 0n };
-    this.#dialogue = new SmtpDialogue(deps, this.#wire(), this.#journal, peer);
+    const address = peerOf(socket);
+    this.#journal = new SessionJournal(deps.log, { sessionId: id, listener: deps.settings.name, peer: address });
+    this.#dialogue = new SmtpDialogue(deps, this.#wire(), this.#journal, parseIpAddress(address) ?? NOBODY);
     this.#idle = new IdleWatch(
       deps.clock,
-      () => this.#stream?.isBusy === true,
+      () => this.#isOurTurn,
       () => this.#idleLimit(),
       () => this.#pace.isTooSlow(deps.clock.monotonic()),
       (why) => this.#timedOut(why),
     );
   }
 
-  /** Greets at once. Commands that came before are in the socket's buffer and are served like all others. */
-  override init(): void {
-    this._ready = true;
-    this._setListeners(() => this.#dialogue.greet());
+  /** The connection as it is now: inside TLS, once that has begun. */
+  get socket(): Socket {
+    return this.#handshake?.socket ?? this.#socket;
+  }
+
+  /** Greets at once. Who talks before is served as all others are. */
+  begin(): void {
+    this.#listen();
+    this.#dialogue.greet();
   }
 
   /** A transaction in progress gets its answer; then, or at once, 421. */
@@ -85,71 +119,142 @@ export class SmtpSession extends SMTPConnection {
   /** The time for {@link finish} is over. */
   cut(): void {
     this.#dialogue.stop(reply(421, '4.3.2', 'Service shutting down'));
-    (this.#handshake ?? this._socket).destroy();
+    this.socket.destroy();
   }
 
-  /** Called by the library's constructor, before any field of ours exists; the closures run later. */
-  override _createParser(): CommandStream {
-    const stream = new CommandStream(
-      { maxCommandLength: LONGEST_LINE },
-      {
-        onTlsRecord: () => this.#tlsRecordCame(),
-        onContent: (octets) => this.#contentCame(octets),
-        onContentTaken: () => this.#pace.wait(this.#deps.clock.monotonic()),
-        onEnd: (isInContent) => (isInContent ? this._socket.destroy() : this.close()),
-      },
-    );
-    stream.oncommand = (line, next) => this._onCommand(line, next);
-    stream.on('error', () => this.#dialogue.stop(reply(421, '4.7.0', 'Line too long')));
-    return stream;
+  /** While a command or content is being worked on the client has nothing to say. */
+  get #isOurTurn(): boolean {
+    const content = this.#content;
+    return this.#isServing || (content !== undefined && (content.isWhole || content.isFull));
   }
 
-  override _onCommand(line: Buffer, next: () => void = () => undefined): void {
-    // Whatever came in clear text behind STARTTLS is thrown away, unanswered (RFC 3207 §6).
-    if (this._upgrading) return next();
-    this.#run(line, next).catch((error: unknown) => {
-      this.#journal.defect(error, { problem: problem('INTERNAL', 'a session has broken') });
-      this._socket.destroy();
-    });
+  #listen(): void {
+    this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError);
   }
 
-  /** For what the library itself still says. */
-  override send(code: number, text?: string | string[] | null): void {
-    this.#write(reply(code, code < 400 ? undefined : `${Math.floor(code / 100)}.0.0`, ...[text ?? ''].flat()));
-    if (code === 421) this.close();
+  /** Ours alone: Node has listeners of its own on a socket. */
+  #unlisten(): Socket {
+    return this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', this.#onError);
   }
 
-  /** Idle time is counted on our own clock; here we only learn which socket a handshake runs on. */
-  override _armTimeout(socket: Socket = this._socket): void {
-    if (this._upgrading) this.#handshake = socket;
-  }
+  readonly #onData = (octets: Buffer): void => {
+    if (this.#isClosing) return;
+    if (!this.#hasTalked && octets[0] === TLS_HANDSHAKE) return this.#tlsRecordCame();
+    this.#hasTalked = true;
+    if (this.#content?.isWhole === false) return this.#contentCame(this.#content, octets);
+    this.#input.push(octets);
+    if (this.#isOurTurn) this.#holdBack();
+    else this.#serve();
+  };
 
-  override _onClose(): void {
-    super._onClose();
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+  readonly #onEnd = (): void => {
+    if (!this.#isOurTurn) this.#peerHasEnded();
+  };
+
+  readonly #onError = (error: Error): void => this.#port.noteError(error, this.#journal.facts.peer, 'session');
+
+  readonly #onClose = (): void => {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#isClosing = true;
+    this.#closeTimer?.cancel();
     this.#idle.stop();
-    this.#dialogue.lost(this._socket.errored !== null);
+    this.#content?.lose();
+    this.#dialogue.lost(this.#socket.errored !== null);
+    this.#port.left(this);
     const durationMs = between(this.#openedAt, this.#deps.clock.monotonic());
-    this.#journal.debug('session-ended', `the session has ended; greeted as ${quoted(this.#dialogue.hello)}`, {
-      durationMs,
-      ...this.#tlsField(),
-    });
+    const text = `the session has ended; greeted as ${quoted(this.#dialogue.hello)}`;
+    this.#journal.debug('session-ended', text, { durationMs, ...this.#tls });
+  };
+
+  /** Carry out what has come. */
+  #serve(): void {
+    if (!this.#isServing) {
+      this.#serveAll().catch((error: unknown) => {
+        this.#journal.defect(error, { problem: problem('INTERNAL', 'a session has broken') });
+        this.socket.destroy();
+      });
+    }
   }
 
-  async #run(line: Buffer, next: () => void): Promise<void> {
-    await this.#dialogue.command(line);
+  async #serveAll(): Promise<void> {
+    this.#isServing = true;
+    for (let count = 1; ; count += 1) {
+      const line = this.#nextLine();
+      if (line === undefined) break;
+      await this.#dialogue.command(line);
+      this.#idle.touch();
+      if (this.#socket.writableNeedDrain) await this.#drained();
+      if (count % MOST_IN_A_ROW === 0) await nextTurn();
+    }
+    this.#isServing = false;
+    this.#flush();
+    this.#readOn();
+  }
+
+  /** Undefined where there is none, or what comes next is no command. */
+  #nextLine(): Buffer | undefined {
+    if (this.#isClosing || this.#handshake !== undefined || this.#content !== undefined) return undefined;
+    const line = this.#input.takeLine(LONGEST_LINE);
+    if (line !== 'too-long') return line;
+    this.#dialogue.stop(reply(421, '4.7.0', 'Line too long'));
+    return undefined;
+  }
+
+  /** The client has been served as far as it has talked. */
+  #readOn(): void {
+    if (this.#isClosing || this.#handshake !== undefined) return;
+    const content = this.#content;
+    if (content?.isWhole === false && this.#input.length > 0) this.#contentCame(content, this.#input.takeAll());
+    if (this.#isOurTurn) return;
+    this.#socket.resume();
+    if (this.#socket.readableEnded) this.#peerHasEnded();
+  }
+
+  /** Every whole command before that has been answered. A line without its end is none. */
+  #peerHasEnded(): void {
+    if (this.#content === undefined) this.#hangUp();
+    else this.#socket.destroy();
+  }
+
+  #contentCame(content: ArrivingContent, octets: Buffer): void {
+    const { clock } = this.#deps;
     this.#idle.touch();
-    this._whenWritable(next);
+    this.#pace.come(octets.length, clock.monotonic());
+    const rest = content.push(octets);
+    if (rest !== undefined && rest.length > 0) this.#input.push(rest);
+    if (this.#isOurTurn) this.#holdBack();
+    else this.#pace.wait(clock.monotonic());
   }
 
-  get #stream(): CommandStream | undefined {
-    return this._parser instanceof CommandStream ? this._parser : undefined;
+  /** Content has been taken: more is the client's to send again. */
+  #contentTaken(): void {
+    if (this.#content?.isWhole !== false) return;
+    this.#pace.wait(this.#deps.clock.monotonic());
+    this.#readOn();
+  }
+
+  /** Reading goes on with {@link #readOn}. */
+  #holdBack(): void {
+    if (this.#content?.isFull === true || this.#input.length > MOST_WAITING) this.#socket.pause();
+  }
+
+  async #drained(): Promise<void> {
+    const socket = this.#socket;
+    this.#flush();
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      if (socket.destroyed || !socket.writableNeedDrain) resolve();
+      else socket.on('drain', done).on('close', done);
+    });
   }
 
   #wire(): Wire {
-    const isSecure = (): boolean => this.secure;
-    const isPeerGone = (): boolean => this._socket.destroyed || this._socket.readableEnded || !this._socket.writable;
+    const isSecure = (): boolean => this.#socket instanceof TLSSocket;
+    const isPeerGone = (): boolean => this.#socket.destroyed || this.#socket.readableEnded || !this.#socket.writable;
     return {
       get isSecure() {
         return isSecure();
@@ -158,75 +263,109 @@ export class SmtpSession extends SMTPConnection {
         return isPeerGone();
       },
       answer: (answer) => this.#write(answer),
-      hangUp: () => this.close(),
+      hangUp: () => this.#hangUp(),
       startTls: () => this.#startTls(),
       startContent: () => this.#startContent(),
       endContent: () => this.#endContent(),
     };
   }
 
-  /** The one place that writes to the socket: whole replies, and none while a handshake runs on it. */
   #write(answer: Reply): void {
-    if (this._upgrading || !this._socket.writable) return;
-    // RFC 5321 §4.2: printable ASCII. Our own replies and the delivery's are clean; a defect must not become a second reply.
+    if (this.#isClosing || this.#handshake !== undefined) return;
     this.#journal.trace(() => `S: ${describeReply(answer)}`);
-    const text = answer.text.length === 0 ? [''] : answer.text.map((line) => cleanText(line).replace(/[^\u0020-\u007e]/g, '?'));
-    this._socket.write(`${formatReply({ ...answer, text }).join('\r\n')}\r\n`);
+    const isFirst = this.#unsent === '';
+    this.#unsent += wireText(answer);
+    if (!this.#isServing || this.#content !== undefined || this.#input.length === 0) this.#flush();
+    else if (isFirst) setImmediate(() => this.#flush()); // Whatever the next command waits for, it keeps no answer waiting.
+  }
+
+  /** The one place that writes to the socket: whole replies. */
+  #flush(): void {
+    const text = this.#unsent;
+    this.#unsent = '';
+    if (text !== '' && this.#socket.writable) this.#socket.write(text, 'latin1');
+  }
+
+  /** Close our side once what was answered has been written. */
+  #hangUp(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    if (this.#handshake !== undefined) {
+      this.#handshake.socket.destroy();
+      return;
+    }
+    this.#flush();
+    this.#input.takeAll();
+    this.#socket.resume(); // What still comes is thrown away; otherwise the close would be a reset, which may overtake our last words.
+    this.#socket.end();
+    this.#closeTimer = this.#deps.clock.startTimer(CLOSE_LIMIT, () => this.#socket.destroy(), { isBackground: true });
   }
 
   #startTls(): void {
-    const { clock } = this.#deps;
-    const deadline = clock.startTimer(HANDSHAKE_LIMIT, () => this.#handshake?.destroy(), { isBackground: true });
-    this.upgrade(
-      () => undefined,
-      () => {
-        deadline.cancel();
+    const { secureContext } = this.#port;
+    if (secureContext === undefined) throw new Error('STARTTLS without a certificate');
+    this.#flush();
+    this.#input.takeAll();
+    const plain = this.#unlisten();
+    forgetUnread(plain);
+    const handshake = new ServerHandshake(plain, secureContext, this.#deps.clock);
+    this.#handshake = handshake;
+    handshake.secured.then(
+      (socket) => {
         this.#handshake = undefined;
+        this.#socket = socket;
+        this.#tls = tlsOf(socket);
         this.#idle.touch();
+        this.#listen();
+      },
+      (error: Error) => {
+        this.#port.noteError(error, this.#journal.facts.peer, 'handshake');
+        this.#onClose();
       },
     );
   }
 
   #startContent(): ArrivingContent {
-    if (this._parser === false) throw new Error('content of a closed session');
-    const stream = this._parser.startDataMode();
-    this._dataStream = stream; // The library destroys it when the connection is lost.
+    const content = new ArrivingContent(this.#deps.settings.maxSize, () => this.#contentTaken());
+    this.#content = content;
     this.#pace.wait(this.#deps.clock.monotonic());
-    return new ArrivingContent(stream, this.#deps.settings.maxSize);
+    return content;
   }
 
   #endContent(): void {
-    this._dataStream = false;
+    this.#content = undefined;
     this.#pace.end();
     this.#idle.touch();
-    if (this._parser !== false) this._parser.continue();
-  }
-
-  #contentCame(octets: number): void {
-    this.#idle.touch();
-    this.#pace.come(octets, this.#deps.clock.monotonic());
+    this.#serve();
   }
 
   #tlsRecordCame(): void {
     const remedy = 'Set tls: implicit for this listener, or choose STARTTLS or no encryption in the application.';
     const cause = 'the client began TLS at once on a port that expects SMTP in clear text first';
     this.#journal.refused('tls-refused', problem('CLIENT_TLS_FAILED', cause, { remedy }), undefined);
-    this._socket.destroy();
+    this.#socket.destroy();
   }
 
   #idleLimit(): DurationMs {
-    if (this._dataStream !== false && this._dataStream !== null) return CONTENT_IDLE_LIMIT;
+    if (this.#content !== undefined) return CONTENT_IDLE_LIMIT;
     return this.#dialogue.client === undefined ? STRANGER_IDLE_LIMIT : CLIENT_IDLE_LIMIT;
   }
 
   #timedOut(why: IdleReason): void {
     // RFC 5321 §3.8: 421 where the server closes by itself.
     this.#dialogue.stop(reply(421, '4.4.2', why === 'idle' ? 'Idle for too long' : 'Content comes too slowly'));
-    this._socket.destroySoon();
+    this.socket.destroySoon();
   }
+}
 
-  #tlsField(): { tls?: string } {
-    if (this.tlsOptions === false) return {};
-    return { tls: `${this.tlsOptions.version} ${this.tlsOptions.name}` };
-  }
+/** Version and cipher, which a socket no longer knows once it is closed. */
+function tlsOf(socket: Socket): { readonly tls?: string } {
+  if (!(socket instanceof TLSSocket)) return {};
+  const { version, name } = socket.getCipher();
+  return { tls: `${version} ${name}` };
+}
+
+/** The address of the other end; IPv4 as such, also where the port takes both. */
+function peerOf({ remoteAddress = '' }: Socket): string {
+  return remoteAddress.replace(/^::ffff:(?=[\d.]+$)/i, '');
 }

@@ -10,7 +10,7 @@
  *
  * @packageDocumentation
  */
-import type { Octets } from '../core/octets.ts';
+import { areHere, type Chunks, type Octets } from '../core/octets.ts';
 import { type Reply, reply } from '../core/reply.ts';
 import { type HeaderEnding, HeaderScanner, type HeaderVerdict } from './header-scanner.ts';
 import { COLON, findLineEnd, isWhiteSpace, NUL, skipLineEnd } from './line-ends.ts';
@@ -134,9 +134,9 @@ function nextLine(raw: Uint8Array, from: number): number {
 }
 
 /** Outcome of {@link readHeaderSection}; `rest` is the content that follows what was taken. */
-export type HeaderReading =
-  | { readonly kind: 'read'; readonly headers: HeaderSection; readonly rest: AsyncIterable<Uint8Array> }
-  | { readonly kind: 'refused'; readonly reply: Reply; readonly rest: AsyncIterable<Uint8Array> };
+export type HeaderReading<Rest extends Chunks = Chunks> =
+  | { readonly kind: 'read'; readonly headers: HeaderSection; readonly rest: Rest }
+  | { readonly kind: 'refused'; readonly reply: Reply; readonly rest: Rest };
 
 /**
  * Read the header section from the front of content that is cut anywhere.
@@ -144,25 +144,47 @@ export type HeaderReading =
  * Refused are a section larger than `limit` (552 5.3.4) and one that holds a NUL (554 5.6.0: RFC 5322 §4.1 forbids to send one, and readers
  * disagree on where a field with one ends). Content without header section is not refused: the section is empty then.
  *
- * Each chunk of `rest` comes once: iterating it again, after leaving it early, goes on where that stopped. It never closes `source`.
+ * Where `rest` comes chunk by chunk, each comes once: iterating it again, after leaving it early, goes on where that stopped. It never closes `source`.
  *
  * @param limit - Largest section, the empty line included. At most this, 1 KB, and one chunk are held.
  * @throws Whatever `source` throws.
  */
-export async function readHeaderSection(source: AsyncIterable<Uint8Array>, limit: Octets): Promise<HeaderReading> {
-  const iterator = source[Symbol.asyncIterator]();
+export async function readHeaderSection(
+  source: AsyncIterable<Uint8Array>,
+  limit: Octets,
+): Promise<HeaderReading<AsyncIterable<Uint8Array>>>;
+export async function readHeaderSection(source: Chunks, limit: Octets): Promise<HeaderReading>;
+export async function readHeaderSection(source: Chunks, limit: Octets): Promise<HeaderReading> {
   const scanner = new HeaderScanner(limit);
+  if (areHere(source)) return readFromFront(source, scanner);
+  const iterator = source[Symbol.asyncIterator]();
   for (;;) {
     const next = await iterator.next();
     const verdict = next.done === true ? scanner.finish() : scanner.push(next.value);
-    if (verdict !== undefined) return conclude(verdict, scanner.collected, iterator);
+    if (verdict !== undefined) return conclude(verdict, scanner.collected, (first) => new Remainder(first, iterator));
   }
 }
 
-function conclude(verdict: HeaderVerdict, collected: Uint8Array, iterator: AsyncIterator<Uint8Array>): HeaderReading {
-  if (verdict.kind !== 'found') return { kind: 'refused', reply: refusal(verdict.kind), rest: new Remainder(undefined, iterator) };
+function readFromFront(chunks: readonly Uint8Array[], scanner: HeaderScanner): HeaderReading {
+  let count = 0;
+  let verdict: HeaderVerdict | undefined;
+  while (verdict === undefined && count < chunks.length) {
+    verdict = scanner.push(chunks[count] ?? EMPTY);
+    count += 1;
+  }
+  return conclude(verdict ?? scanner.finish(), scanner.collected, (first) => [
+    ...(first.length > 0 ? [first] : []),
+    ...chunks.slice(count),
+  ]);
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** @param remainder - What follows the section, beginning with octets that were collected with it. */
+function conclude(verdict: HeaderVerdict, collected: Uint8Array, remainder: (first: Uint8Array) => Chunks): HeaderReading {
+  if (verdict.kind !== 'found') return { kind: 'refused', reply: refusal(verdict.kind), rest: remainder(EMPTY) };
   const raw = collected.slice(0, verdict.length); // a copy: the section outlives the chunk it came in
-  const rest = new Remainder(collected.subarray(verdict.length), iterator);
+  const rest = remainder(collected.subarray(verdict.length));
   if (raw.includes(NUL)) return { kind: 'refused', reply: refusal('nul'), rest };
   return { kind: 'read', headers: new HeaderSection(raw, verdict.ending, verdict.hasMailboxLine), rest };
 }
@@ -178,7 +200,7 @@ class Remainder implements AsyncIterable<Uint8Array> {
   #first: Uint8Array | undefined;
   readonly #source: AsyncIterator<Uint8Array>;
 
-  constructor(first: Uint8Array | undefined, source: AsyncIterator<Uint8Array>) {
+  constructor(first: Uint8Array, source: AsyncIterator<Uint8Array>) {
     this.#first = first;
     this.#source = source;
   }

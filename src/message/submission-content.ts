@@ -2,7 +2,7 @@
  * The content of a submission, from the octets after 354 to what goes upstream.
  *
  * The header section is read first (bounded), so that policy can look at it; then the content is made: our fields, the header section as it came,
- * and the body, all in wire form, streamed. Backpressure reaches the source; no more than the header section and a chunk are held.
+ * and the body, all in wire form. It is streamed, unless all of it is here: backpressure reaches the source, and no more than the header section and a chunk are held.
  *
  * Pure.
  *
@@ -10,7 +10,7 @@
  *
  * @packageDocumentation
  */
-import type { Octets } from '../core/octets.ts';
+import { areHere, type Chunks, type Octets } from '../core/octets.ts';
 import type { Content } from '../core/ports/submission.ts';
 import { cleanText, type Reply } from '../core/reply.ts';
 import { traceParentOf } from '../core/trace-parent.ts';
@@ -18,7 +18,7 @@ import { parseAddressList } from './address-list.ts';
 import { composeFixUps, type FixUps } from './fix-ups.ts';
 import { type HeaderSection, readHeaderSection } from './header-section.ts';
 import { sanitiseMessageId } from './message-id.ts';
-import { toWireForm } from './wire-form.ts';
+import { inWireForm, toWireForm } from './wire-form.ts';
 
 /** A message whose header section has been read; its body is still on its way. */
 export interface IncomingMessage {
@@ -62,7 +62,7 @@ export type SubmissionReading = ({ readonly kind: 'message' } & IncomingMessage)
  * @returns A refusal only after the source has come to its end, as the reply may be sent only then.
  * @throws Whatever `source` throws.
  */
-export async function readSubmission(source: AsyncIterable<Uint8Array>, limits: SubmissionLimits): Promise<SubmissionReading> {
+export async function readSubmission(source: Chunks, limits: SubmissionLimits): Promise<SubmissionReading> {
   const reading = await readHeaderSection(source, limits.headerSection);
   if (reading.kind === 'refused') {
     await drain(reading.rest);
@@ -96,17 +96,21 @@ function readFrom(headers: HeaderSection): Pick<IncomingMessage, 'from' | 'isFro
 
 /** What follows the header section. It comes once: whoever takes it again would get a message cut short, so that throws. */
 class Body {
-  readonly #rest: AsyncIterable<Uint8Array>;
+  readonly #rest: Chunks;
   #isTaken = false;
 
-  constructor(rest: AsyncIterable<Uint8Array>) {
+  constructor(rest: Chunks) {
     this.#rest = rest;
   }
 
-  take(): AsyncIterable<Uint8Array> {
+  take(): Chunks {
     if (this.#isTaken) throw new Error('the content of a submission can be read only once');
     this.#isTaken = true;
     return this.#rest;
+  }
+
+  get isHere(): boolean {
+    return areHere(this.#rest);
   }
 
   async discard(): Promise<void> {
@@ -117,27 +121,29 @@ class Body {
 
 function composeContent(headers: HeaderSection, body: Body, fixUps: FixUps): Content {
   const messageId = headers.first('Message-ID');
-  const added = composeFixUps(headers, fixUps);
+  const front = [composeFixUps(headers, fixUps), headers.raw, ...(headers.ending === 'not-a-field' ? [EMPTY_LINE] : [])];
   return {
     messageId: messageId === undefined ? sanitiseMessageId(fixUps.newMessageId) : cleanText(messageId),
-    chunks: { [Symbol.asyncIterator]: () => toWireForm(join(added, headers, body.take())) },
+    chunks: body.isHere ? wholeOf(front, body) : { [Symbol.asyncIterator]: () => toWireForm(join(front, body.take())) },
   };
 }
 
+/** The parts of the message in order, as one chunk in wire form. */
+function wholeOf(front: readonly Uint8Array[], body: Body): Chunks {
+  const rest = body.take();
+  if (!areHere(rest)) throw new Error('the body of the message is still to come');
+  return [inWireForm([...front, ...rest])];
+}
+
+/** Put in where the application left it out. */
 const EMPTY_LINE = Buffer.from('\r\n');
 
-/** The parts of the message in order, with the empty line where the application left it out. */
-async function* join(
-  added: Uint8Array,
-  headers: HeaderSection,
-  body: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  yield added;
-  if (headers.raw.length > 0) yield headers.raw;
-  if (headers.ending === 'not-a-field') yield EMPTY_LINE;
+async function* join(front: readonly Uint8Array[], body: Chunks): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const part of front) if (part.length > 0) yield part;
   yield* body;
 }
 
-async function drain(source: AsyncIterable<Uint8Array>): Promise<void> {
+async function drain(source: Chunks): Promise<void> {
+  if (areHere(source)) return;
   for await (const _ of source); // dropped
 }

@@ -113,6 +113,13 @@ function asBuffer(octets: Uint8Array): Buffer {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
 }
 
+/** The whole of it at once. */
+export function inWireForm(chunks: readonly Uint8Array[]): Uint8Array {
+  const encoder = new WireFormEncoder();
+  const pieces = chunks.flatMap((chunk) => encoder.push(chunk));
+  return Buffer.concat([...pieces, ...encoder.finish()]);
+}
+
 /** Encode a stream. Backpressure and errors of `source` pass through. */
 export async function* toWireForm(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const encoder = new WireFormEncoder();

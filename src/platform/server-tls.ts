@@ -1,7 +1,7 @@
 /**
  * What a listener needs to speak TLS: its own certificate and key, and the oldest version it accepts.
  *
- * Never a built-in key: smtp-server has one, and everybody knows it.
+ * Never a built-in key, which everybody would know.
  *
  * @packageDocumentation
  */

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import { forgetUnread, ServerHandshake } from '../platform/server-handshake.ts';
 
 /** Why the local dialogue is over before a login. */
 export type DialogueEnd =
@@ -96,35 +97,23 @@ export class AppConnection {
   }
 
   /**
-   * Go on with TLS. What came in clear before is thrown away: it would be taken for encrypted text (RFC 3501 §11.1, CVE-2011-0411).
+   * Go on with TLS. What came in clear before is thrown away (RFC 3501 §11.1).
    *
    * @throws DialogueOver `tls-failed`, with OpenSSL's text.
    */
   async startTls(secureContext: SecureContext): Promise<void> {
     const plain = this.#unlisten();
-    plain.pause();
-    while (plain.read() !== null); // Discarded as well.
+    forgetUnread(plain);
     this.#waiting = Buffer.alloc(0);
-    const secured = new TLSSocket(plain, { isServer: true, secureContext });
-    plain.on('error', (error) => secured.destroy(error));
-    this.#socket = secured;
-    await new Promise<void>((resolve, reject) => {
-      const fail = (error?: Error): void => {
-        timer.cancel();
-        this.#gone.abort();
-        reject(new DialogueOver('tls-failed', error?.message ?? 'closed'));
-      };
-      const timer = this.#clock.startTimer(HANDSHAKE_LIMIT, () => secured.destroy(new Error('handshake timed out')), {
-        isBackground: true,
-      });
-      secured.once('error', fail).once('close', fail);
-      secured.once('secure', () => {
-        timer.cancel();
-        secured.off('error', fail).off('close', fail);
-        this.#listen();
-        resolve();
-      });
-    });
+    const handshake = new ServerHandshake(plain, secureContext, this.#clock);
+    this.#socket = handshake.socket;
+    try {
+      await handshake.secured;
+    } catch (error) {
+      this.#gone.abort();
+      throw new DialogueOver('tls-failed', error instanceof Error ? error.message : 'closed');
+    }
+    this.#listen();
   }
 
   /** No more dialogue: the socket, paused and with a listener for errors alone, and what it has received that was not read. */

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import type { Octets } from '../core/octets.ts';
+import type { Chunks, Octets } from '../core/octets.ts';
 import type { Draft, FirstLease, Lease } from '../core/ports/spool.ts';
 import type { NewMessage, SpoolEntry } from '../core/spool-entry.ts';
 import type { ContentStore, ContentWriter } from './content-store.ts';
@@ -69,12 +69,12 @@ export class SegmentDraft implements Draft {
     return { queueId, fence: FIRST_FENCE };
   }
 
-  content(): AsyncIterable<Uint8Array> {
+  content(): Chunks {
     this.#requireOpen();
     const tail = this.#buffer.subarray(0, this.#filled);
     this.#isShared = true;
     const writer = this.#writer;
-    return joined(writer?.written(CHUNK_OCTETS), tail);
+    return writer === undefined && tail.length <= CHUNK_OCTETS ? [tail] : joined(writer?.written(CHUNK_OCTETS), tail);
   }
 
   /** Complete the content, hand it over, and end the draft, whatever comes of it. */

@@ -11,6 +11,7 @@ import { type Account, usesTokens } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Timer } from '../core/ports/clock.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { MessageNames } from '../core/ports/log.ts';
 import { type RelayResult, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
@@ -95,12 +96,7 @@ export class AccountSessions {
   }
 
   /** See `Upstream.relay`; failures before MAIL has been answered are thrown. */
-  async relay(
-    envelope: Envelope,
-    openContent: () => AsyncIterable<Uint8Array>,
-    patience: DurationMs,
-    about?: MessageNames,
-  ): Promise<RelayResult> {
+  async relay(envelope: Envelope, openContent: () => Chunks, patience: DurationMs, about?: MessageNames): Promise<RelayResult> {
     const noteReply = (stage: UpstreamStage, answer: Reply): void => this.#noteReply(stage, answer);
     const { session, said, reply } = await this.#start(patience, about, (on) => new WholeMessage(on, envelope, noteReply));
     session.messages += 1;

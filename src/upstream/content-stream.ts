@@ -10,6 +10,7 @@
  * @packageDocumentation
  */
 import type { DurationMs } from '../core/clock.ts';
+import { areHere, type Chunks, sizeOf } from '../core/octets.ts';
 import { describeReply, type Reply, replyClass } from '../core/reply.ts';
 import type { ContentChannel, Dialogue } from './dialogue.ts';
 import { calledOff, violated } from './failures.ts';
@@ -26,9 +27,9 @@ export interface ContentDeadlines {
  *
  * @throws UpstreamError; or whatever `chunks` throws. In both cases the connection is cut, without a dot unless the stage is `final-reply`.
  */
-export async function streamContent(dialogue: Dialogue, chunks: AsyncIterable<Uint8Array>, deadlines: ContentDeadlines): Promise<Reply> {
+export async function streamContent(dialogue: Dialogue, chunks: Chunks, deadlines: ContentDeadlines): Promise<Reply> {
   const channel = dialogue.openContent();
-  const isComplete = await transfer(dialogue, channel, chunks, deadlines.block);
+  const isComplete = isSmall(chunks) ? writeWhole(dialogue, channel, chunks) : await transfer(dialogue, channel, chunks, deadlines.block);
   const answer = await (isComplete ? channel.finish(deadlines.finalReply) : channel.final);
   if (!channel.isDotSent) dialogue.fail(calledOff(dialogue.upstream)); // The server still expects content and would take a command for it.
   if (replyClass(answer) === 3) {
@@ -38,10 +39,34 @@ export async function streamContent(dialogue: Dialogue, chunks: AsyncIterable<Ui
   return answer;
 }
 
+/** What the socket takes without holding anything back; there is nothing to wait for then. */
+const AT_ONCE = 16_384;
+
+function isSmall(chunks: Chunks): chunks is readonly Uint8Array[] {
+  return areHere(chunks) && sizeOf(chunks) < AT_ONCE;
+}
+
+function writeWhole(dialogue: Dialogue, channel: ContentChannel, chunks: readonly Uint8Array[]): true {
+  const ending = new Ending();
+  for (const chunk of chunks) ending.see(chunk);
+  if (!ending.isLineEnd) {
+    dialogue.fail(calledOff(dialogue.upstream));
+    throw new Error(NO_LINE_END);
+  }
+  for (const chunk of chunks) channel.write(chunk);
+  return true;
+}
+
+const NO_LINE_END = 'content in wire form must end in CRLF';
+
+async function* oneByOne(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* chunks;
+}
+
 /** @returns False where the upstream put an end to it, by a reply or by failing. */
-async function transfer(dialogue: Dialogue, channel: ContentChannel, chunks: AsyncIterable<Uint8Array>, block: DurationMs) {
+async function transfer(dialogue: Dialogue, channel: ContentChannel, chunks: Chunks, block: DurationMs) {
   const interrupt = new Interrupt(channel.final);
-  const source = chunks[Symbol.asyncIterator]();
+  const source = areHere(chunks) ? oneByOne(chunks) : chunks[Symbol.asyncIterator]();
   const ending = new Ending();
   try {
     for (;;) {
@@ -52,7 +77,7 @@ async function transfer(dialogue: Dialogue, channel: ContentChannel, chunks: Asy
       if (!channel.write(next.value)) await interrupt.race(channel.drained(block));
     }
     if (interrupt.isRaised) return false;
-    if (!ending.isLineEnd) throw new Error('content in wire form must end in CRLF');
+    if (!ending.isLineEnd) throw new Error(NO_LINE_END);
     return true;
   } catch (error) {
     dialogue.fail(calledOff(dialogue.upstream));
@@ -96,7 +121,8 @@ class Ending {
   #last = [0x0d, 0x0a];
 
   see(chunk: Uint8Array): void {
-    this.#last = [...this.#last, ...chunk.subarray(-2)].slice(-2);
+    if (chunk.length >= 2) this.#last = [chunk.at(-2) ?? 0, chunk.at(-1) ?? 0];
+    else if (chunk.length === 1) this.#last = [this.#last[1] ?? 0, chunk[0] ?? 0];
   }
 
   get isLineEnd(): boolean {

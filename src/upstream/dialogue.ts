@@ -15,7 +15,7 @@
 import type { Socket } from 'node:net';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
-import type { UpstreamError, UpstreamStage } from '../core/ports/upstream.ts';
+import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, type Reply, replyClass } from '../core/reply.ts';
 import { SecretTraces } from '../core/secret-traces.ts';
 import { errorCode } from '../platform/dial-error.ts';
@@ -41,8 +41,15 @@ interface Waiter {
   readonly stage: UpstreamStage;
   readonly deadline: DurationMs;
   readonly endsGroup: boolean;
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: UpstreamError) => void;
+  readonly settle: (answer: Answer) => void;
+}
+
+/** A reply, or that the session failed before it came. */
+export type Answer = Reply | UpstreamError;
+
+export function thrownUnlessReply(answer: Answer): Reply {
+  if (answer instanceof UpstreamError) throw answer;
+  return answer;
 }
 
 /** Content on its way. */
@@ -113,7 +120,7 @@ export class Dialogue {
 
   /** Wait for the greeting. */
   greeting(deadline: DurationMs): Promise<Reply> {
-    return new Promise((resolve, reject) => this.#await({ stage: 'greeting', deadline, endsGroup: true, resolve, reject }));
+    return orThrown(new Promise((settle) => this.#await({ stage: 'greeting', deadline, endsGroup: true, settle })));
   }
 
   /**
@@ -122,15 +129,19 @@ export class Dialogue {
    * @throws UpstreamError where the session fails first.
    */
   send(command: Command): Promise<Reply> {
+    return orThrown(this.ask(command));
+  }
+
+  /** As {@link send}, with the failure of the session as a value: of many commands on their way at once, each fails with it. */
+  ask(command: Command): Promise<Answer> {
     // The last guard against a second command on the line: nothing above should let a control character through.
     if (/[\u0000-\u001f\u007f]/.test(command.line)) return Promise.reject(new Error(`control character in a ${command.stage} command`));
     const { stage, deadline, endsGroup = false } = command;
-    const answered = new Promise<Reply>((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure(stage));
-      this.#unsent.push({ command, waiter: { stage, deadline, endsGroup, resolve, reject } });
+    return new Promise((settle) => {
+      if (this.#failure !== undefined) return settle(this.#failure(stage));
+      this.#unsent.push({ command, waiter: { stage, deadline, endsGroup, settle } });
       this.#pump();
     });
-    return watched(answered);
   }
 
   /** From now on `secret` in a reply is removed before anybody sees it: servers quote what they were sent, at AUTH and long after. */
@@ -150,7 +161,7 @@ export class Dialogue {
     this.#timer?.cancel();
     this.#socket.destroy();
     const waiters = [...this.#awaiting.splice(0), ...this.#unsent.splice(0).map(({ waiter }) => waiter)];
-    for (const { stage, reject } of waiters) reject(failure(this.#stageOf(stage)));
+    for (const { stage, settle } of waiters) settle(failure(this.#stageOf(stage)));
   }
 
   /** Let what has been written arrive, then close. For after QUIT. */
@@ -192,12 +203,14 @@ export class Dialogue {
     const state = { isDotSent: false };
     let octets = 0;
     this.#content = state;
-    const final = new Promise<Reply>((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure('content'));
-      this.#awaiting.push({ stage: 'content', deadline: 0 as DurationMs, endsGroup: true, resolve, reject });
-    });
+    const final = orThrown(
+      new Promise((settle) => {
+        if (this.#failure !== undefined) return settle(this.#failure('content'));
+        this.#awaiting.push({ stage: 'content', deadline: 0 as DurationMs, endsGroup: true, settle });
+      }),
+    );
     return {
-      final: watched(final),
+      final,
       get isDotSent() {
         return state.isDotSent;
       },
@@ -271,7 +284,7 @@ export class Dialogue {
       return this.fail(violated(this.upstream, `${describeReply(reply)} before the message was complete`));
     }
     if (waiter.stage === 'content') this.#content = undefined;
-    waiter.resolve(reply);
+    waiter.settle(reply);
     if (reply.code === 421) return this.fail(lost(this.upstream, `the server ended the session: ${describeReply(reply)}`));
     const [next] = this.#awaiting;
     if (next !== undefined) this.#startTimer(next.deadline, next.stage);
@@ -284,7 +297,7 @@ export class Dialogue {
   }
 
   #await(waiter: Waiter): void {
-    if (this.#failure !== undefined) return waiter.reject(this.#failure(waiter.stage));
+    if (this.#failure !== undefined) return waiter.settle(this.#failure(waiter.stage));
     this.#awaiting.push(waiter);
     if (this.#awaiting.length === 1) this.#startTimer(waiter.deadline, waiter.stage);
   }
@@ -337,9 +350,10 @@ export class Dialogue {
  * A pipelined command may fail before its sender looks at the answer. The sender still gets the rejection; Node is told not to mind the
  * delay.
  */
-function watched(answer: Promise<Reply>): Promise<Reply> {
-  answer.catch(() => {});
-  return answer;
+function orThrown(answer: Promise<Answer>): Promise<Reply> {
+  const reply = answer.then(thrownUnlessReply);
+  reply.catch(() => {});
+  return reply;
 }
 
 /**

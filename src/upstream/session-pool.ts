@@ -14,6 +14,7 @@ import type { Account, AccountName } from '../core/account.ts';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { Log, MessageNames } from '../core/ports/log.ts';
 import type { TokenSource } from '../core/ports/token-source.ts';
 import { type RelayResult, type Upstream, UpstreamError, type UpstreamTransaction } from '../core/ports/upstream.ts';
@@ -72,7 +73,7 @@ export class SessionPool implements Upstream {
   async relay(
     account: Account,
     envelope: Envelope,
-    openContent: () => AsyncIterable<Uint8Array>,
+    openContent: () => Chunks,
     patience: DurationMs,
     about?: MessageNames,
   ): Promise<RelayResult> {

@@ -20,6 +20,7 @@ import type { ForwardPath, MailParameters, ReversePath } from '../core/envelope.
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log, MessageNames } from '../core/ports/log.ts';
 import type { UpstreamError, UpstreamStage } from '../core/ports/upstream.ts';
+import type { Chunks } from '../core/octets.ts';
 import { problem } from '../core/problem.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
 import { type Dial, upgradeToTls } from '../platform/dial.ts';
@@ -27,7 +28,7 @@ import { DialError } from '../platform/dial-error.ts';
 import { type AuthOutcome, authenticate, type Credentials } from './authenticate.ts';
 import { mailCommand, needsUtf8, rcptCommand } from './commands.ts';
 import { streamContent } from './content-stream.ts';
-import { Dialogue } from './dialogue.ts';
+import { type Answer, type Command, Dialogue, thrownUnlessReply } from './dialogue.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './ehlo.ts';
 import { calledOff, type Failure, notConnected, notSecured, turnedAway, violated } from './failures.ts';
 import { classifyReply } from './reply-table.ts';
@@ -199,9 +200,9 @@ export class SmtpSession {
   }
 
   /** MAIL. A reply may be ours, where the upstream cannot take such an address; then nothing was sent. */
-  async mail(reversePath: ReversePath, parameters: MailParameters): Promise<Reply> {
+  mail(reversePath: ReversePath, parameters: MailParameters): Promise<Reply> {
     const command = mailCommand(reversePath, parameters, this.#offered);
-    if ('refusal' in command) return command.refusal;
+    if ('refusal' in command) return Promise.resolve(command.refusal);
     this.#isUtf8Transaction = this.#offered.isSmtpUtf8 && (parameters.isSmtpUtf8 || needsUtf8(reversePath));
     return this.#command('mail', command.line);
   }
@@ -213,8 +214,13 @@ export class SmtpSession {
 
   /** RCPT. */
   async rcpt(forwardPath: ForwardPath): Promise<Reply> {
+    return thrownUnlessReply(await this.askRcpt(forwardPath));
+  }
+
+  /** As {@link rcpt}, for commands that are sent before the ones ahead of them are answered: of many, each fails with the session. */
+  askRcpt(forwardPath: ForwardPath): Promise<Answer> {
     const command = rcptCommand(forwardPath, this.#isUtf8Transaction, this.#offered);
-    return 'refusal' in command ? command.refusal : this.#command('rcpt', command.line);
+    return 'refusal' in command ? Promise.resolve(command.refusal) : this.#dialogue.ask(this.#commandAt('rcpt', command.line));
   }
 
   /** DATA. */
@@ -222,8 +228,13 @@ export class SmtpSession {
     return this.#command('data', 'DATA', true);
   }
 
+  /** As {@link askRcpt}. */
+  askData(): Promise<Answer> {
+    return this.#dialogue.ask(this.#commandAt('data', 'DATA', true));
+  }
+
   /** Content after a 354; see {@link streamContent}. */
-  content(chunks: AsyncIterable<Uint8Array>): Promise<Reply> {
+  content(chunks: Chunks): Promise<Reply> {
     return streamContent(this.#dialogue, chunks, this.#options.deadlines);
   }
 
@@ -260,7 +271,11 @@ export class SmtpSession {
   }
 
   #command(stage: UpstreamStage, line: string, endsGroup = false): Promise<Reply> {
-    return this.#dialogue.send({ line, stage, deadline: this.#options.deadlines.command, endsGroup });
+    return this.#dialogue.send(this.#commandAt(stage, line, endsGroup));
+  }
+
+  #commandAt(stage: UpstreamStage, line: string, endsGroup = false): Command {
+    return { line, stage, deadline: this.#options.deadlines.command, endsGroup };
   }
 
   #refuse(error: UpstreamError): UpstreamError {

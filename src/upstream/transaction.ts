@@ -11,6 +11,7 @@
  * @packageDocumentation
  */
 import type { ForwardPath } from '../core/envelope.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { UpstreamStage, UpstreamTransaction } from '../core/ports/upstream.ts';
 import { isAccepted, type Reply, reply } from '../core/reply.ts';
 import { calledOff } from './failures.ts';
@@ -65,7 +66,7 @@ export class Transaction implements UpstreamTransaction {
     return this.#acceptedForwardPaths > 0 ? answer : this.#sendNothing();
   }
 
-  async submitContent(chunks: AsyncIterable<Uint8Array>): Promise<Reply> {
+  async submitContent(chunks: Chunks): Promise<Reply> {
     this.#expect('ready', 'content');
     this.#state = 'sending';
     try {
@@ -96,7 +97,7 @@ export class Transaction implements UpstreamTransaction {
   async #sendNothing(): Promise<Reply> {
     this.#state = 'sending';
     try {
-      const answer = await this.#session.content(nothing());
+      const answer = await this.#session.content([]);
       if (!isAccepted(answer)) this.#session.reset();
     } finally {
       this.#finish();
@@ -127,8 +128,4 @@ export class Transaction implements UpstreamTransaction {
     if (!this.#session.isOpen) throw this.#session.failure(stage);
     throw new Error(`${stage} in a transaction that is ${this.#state}`);
   }
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {
-  // An empty message: the dot follows at once.
 }

@@ -12,11 +12,10 @@
  */
 import type { Envelope } from '../core/envelope.ts';
 import { type RelayResult, type StagedReply, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
+import type { Chunks } from '../core/octets.ts';
 import { isAccepted, type Reply } from '../core/reply.ts';
+import type { Answer } from './dialogue.ts';
 import type { SmtpSession } from './smtp-session.ts';
-
-/** A reply, or that the session failed before it came. */
-type Answer = Reply | UpstreamError;
 
 /** What is known of each recipient, in the envelope's order. */
 type Answers = readonly (StagedReply | undefined)[];
@@ -44,8 +43,8 @@ export class WholeMessage {
     this.#onReply = onReply;
     this.mail = session.mail(reversePath, parameters);
     if (!session.mayPipeline || session.refusesMail(reversePath, parameters)) return;
-    const rcpts = forwardPaths.map((forwardPath) => valueOf(session.rcpt(forwardPath)));
-    this.#ahead = { rcpts, data: valueOf(session.data()) };
+    const rcpts = forwardPaths.map((forwardPath) => session.askRcpt(forwardPath));
+    this.#ahead = { rcpts, data: session.askData() };
   }
 
   /**
@@ -53,7 +52,7 @@ export class WholeMessage {
    *
    * @throws Whatever the content throws; the session is gone then.
    */
-  async complete(mail: Reply, openContent: () => AsyncIterable<Uint8Array>): Promise<Outcome> {
+  async complete(mail: Reply, openContent: () => Chunks): Promise<Outcome> {
     if (!isAccepted(mail)) return this.#refused(mail);
     const rcpts = await this.#rcpts();
     const answers = rcpts.map((answer) => (isReply(answer) && !isAccepted(answer) ? this.#noted('rcpt', answer) : undefined));
@@ -83,14 +82,14 @@ export class WholeMessage {
   async #rcpts(): Promise<Answer[]> {
     if (this.#ahead !== undefined) return Promise.all(this.#ahead.rcpts);
     const answers: Answer[] = [];
-    for (const forwardPath of this.#envelope.forwardPaths) answers.push(await valueOf(this.#session.rcpt(forwardPath)));
+    for (const forwardPath of this.#envelope.forwardPaths) answers.push(await this.#session.askRcpt(forwardPath));
     return answers;
   }
 
   /** Undefined where it need not be said, since nobody would get the message. */
   async #data(isAnyAccepted: boolean): Promise<Answer | undefined> {
     if (this.#ahead !== undefined) return this.#ahead.data;
-    return isAnyAccepted ? valueOf(this.#session.data()) : undefined;
+    return isAnyAccepted ? this.#session.askData() : undefined;
   }
 
   /** DATA was not answered with 354. */
@@ -105,17 +104,27 @@ export class WholeMessage {
     return { answers: answers.every((answer) => answer !== undefined) ? answers : this.#fill(answers, 'data', data) };
   }
 
-  async #submit(answers: Answers, openContent: () => AsyncIterable<Uint8Array>): Promise<Outcome> {
-    const answer = await valueOf(this.#session.content(openContent()));
+  async #submit(answers: Answers, openContent: () => Chunks): Promise<Outcome> {
+    const answer = await valueOf(this.#session.content(this.#opened(openContent)));
     if (!isReply(answer)) return { answers, failure: answer };
     // Postfix keeps the transaction open when a restriction refuses at end-of-data; the next MAIL would be answered "503 nested MAIL".
     if (!isAccepted(answer)) this.#session.reset();
     return { answers: this.#fill(answers, 'final-reply', answer) };
   }
 
+  /** The server waits for content: without it, it would take a command for it. */
+  #opened(openContent: () => Chunks): Chunks {
+    try {
+      return openContent();
+    } catch (error) {
+      this.#session.cut();
+      throw error;
+    }
+  }
+
   /** RFC 2920 §3.1: DATA was accepted although every recipient was refused, so the content has to be empty. Nothing is delivered. */
   async #submitNothing(answers: Answers): Promise<Outcome> {
-    const answer = await valueOf(this.#session.content(nothing()));
+    const answer = await valueOf(this.#session.content([]));
     if (isReply(answer) && !isAccepted(answer)) this.#session.reset();
     return { answers };
   }
@@ -131,7 +140,7 @@ export class WholeMessage {
   }
 }
 
-/** A failure of the session as a value: of many commands on their way at once each one fails with it. */
+/** A failure of the session as a value. */
 async function valueOf(answer: Promise<Reply>): Promise<Answer> {
   try {
     return await answer;
@@ -142,7 +151,3 @@ async function valueOf(answer: Promise<Reply>): Promise<Answer> {
 }
 
 const isReply = (answer: Answer): answer is Reply => !(answer instanceof UpstreamError);
-
-async function* nothing(): AsyncGenerator<Uint8Array> {
-  // An empty message: the dot follows at once.
-}

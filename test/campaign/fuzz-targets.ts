@@ -92,8 +92,8 @@ export function smtpTarget(): Target {
     },
     reached: () => submission.submitted.length,
     async close() {
-      for (let turns = 0; engine.connections.size > 0 && turns < LONGEST_END; turns += 1) await nextTurn();
-      const left = engine.connections.size === 0 ? [] : [`${engine.connections.size} sessions are left`];
+      for (let turns = 0; engine.sessions.size > 0 && turns < LONGEST_END; turns += 1) await nextTurn();
+      const left = engine.sessions.size === 0 ? [] : [`${engine.sessions.size} sessions are left`];
       const smuggled = submission.transactions.filter(({ outcome }) => outcome === 'open').map(() => 'a transaction is left open');
       // Scripted by a field of content, and logged as it should be.
       const defects = defectsOf(log).filter((text) => !text.includes('scripted defect'));

@@ -5,11 +5,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import { type EpochMs, hours, minutes, seconds } from '../../src/core/clock.ts';
-import type { Octets } from '../../src/core/octets.ts';
+import type { Chunks, Octets } from '../../src/core/octets.ts';
 import type { Draft, Lease, Spool, SpoolChange } from '../../src/core/ports/spool.ts';
 import { ProblemError } from '../../src/core/problem.ts';
 import type { RecipientStatus } from '../../src/core/spool-entry.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
+import { streamed } from '../support/octets.ts';
 import {
   accept,
   at,
@@ -148,7 +149,7 @@ export function spoolContract(name: string, make: MakeSpool): void {
     });
 
     describe('a first attempt while the message is still a draft', () => {
-      const collect = async (chunks: AsyncIterable<Uint8Array>): Promise<Buffer> => {
+      const collect = async (chunks: Chunks): Promise<Buffer> => {
         const read: Uint8Array[] = [];
         for await (const chunk of chunks) read.push(chunk);
         return Buffer.concat(read);
@@ -173,7 +174,7 @@ export function spoolContract(name: string, make: MakeSpool): void {
         const content = contentOf('a', 600_000);
         const draft = await spool.openDraft({ account: 'billing' });
         await draft.write(content);
-        const chunks = draft.content()[Symbol.asyncIterator]();
+        const chunks = streamed(draft.content());
         const first = await chunks.next();
         await end(draft);
         await spool.drop(id('a'));

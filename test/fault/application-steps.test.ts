@@ -67,7 +67,7 @@ async function submit({ name, says }: Step, fault: Fault): Promise<Outcome> {
     proxy.strike(fault);
     // An application that is slow to be heard says no more either; who only hears slowly leaves.
     if (fault === 'drip' || fault === 'delay') talk.socket.end();
-    while (path.engine.connections.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (path.engine.sessions.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     const took = connection.struckAt === undefined ? undefined : performance.now() - connection.struckAt;
     return { name, delivered: path.server.messages.length, queued: (await path.queued()).length, took };
   } finally {

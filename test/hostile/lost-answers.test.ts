@@ -45,7 +45,7 @@ async function open(): Promise<SmtpStage> {
 async function vanish(stage: SmtpStage, talk: SmtpTalk): Promise<void> {
   talk.destroy();
   await once(talk.socket, 'close');
-  await until(() => [...stage.engine.sessions()].every(({ _socket }) => _socket.readableEnded || _socket.destroyed));
+  await until(() => [...stage.engine.sessions].every(({ socket }) => socket.readableEnded || socket.destroyed));
 }
 
 /** The first application is gone before its answer is there. */

@@ -66,7 +66,7 @@ describe('N11 a network client', () => {
     if (failure !== undefined) context.skip(`not run: this machine has no IPv6 (${failure.message})`);
     closers.push(() => new Promise<void>((resolve) => void engine.server.close(() => resolve())));
     closers.push(() => {
-      for (const session of engine.sessions()) session._socket.destroy();
+      for (const session of engine.sessions) session.socket.destroy();
     });
     const { port } = engine.server.address() as { port: number };
     expect(await verdict(new SmtpTalk(connect({ host: '127.0.0.1', port })))).toBe('250');

@@ -190,7 +190,7 @@ describe('F23 the end of data', () => {
     const talk = await inContent(stage);
     talk.send(`${HEADER}body`);
     for (const octet of '\r\n.\r\n') {
-      const read = (): number => [...stage.engine.sessions()].reduce((sum, { _socket }) => sum + _socket.bytesRead, 0);
+      const read = (): number => [...stage.engine.sessions].reduce((sum, { socket }) => sum + socket.bytesRead, 0);
       const before = read();
       talk.send(octet);
       while (read() === before) await nextTurn();

@@ -38,7 +38,7 @@ beforeAll(() => {
 });
 
 afterAll(() => {
-  for (const session of engine.sessions()) session._socket.destroy();
+  for (const session of engine.sessions) session.socket.destroy();
 });
 
 interface Outcome {

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import type { Chunks } from '../../src/core/octets.ts';
 import fc from 'fast-check';
 
 /** Each character up to U+00FF as one octet. */
@@ -29,8 +30,13 @@ export async function* streamOf(chunks: Iterable<Uint8Array>): AsyncGenerator<Ui
   yield* chunks;
 }
 
+/** The same, whether they come or are here. */
+export async function* streamed(chunks: Chunks): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* chunks;
+}
+
 /** All chunks of a stream. */
-export async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+export async function collect(stream: Chunks): Promise<Uint8Array[]> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
   return chunks;

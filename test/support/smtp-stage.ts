@@ -107,7 +107,7 @@ export async function openSmtpStage(options: StageOptions = {}): Promise<SmtpSta
     clock,
     close: async () => {
       const closed = new Promise<void>((resolve) => void engine.server.close(() => resolve()));
-      for (const session of engine.sessions()) session._socket.destroy();
+      for (const session of engine.sessions) session.socket.destroy();
       await closed;
     },
   };

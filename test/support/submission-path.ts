@@ -143,7 +143,7 @@ export class SubmissionPath {
   }
 
   async close(): Promise<void> {
-    for (const session of this.engine.sessions()) session._socket.destroy();
+    for (const session of this.engine.sessions) session.socket.destroy();
     await new Promise<void>((resolve) => void this.engine.server.close(() => resolve()));
     this.#delivery.wind();
     const closed = this.pool.close(seconds(0));

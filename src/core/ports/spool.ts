@@ -15,7 +15,7 @@
 import type { AccountName } from '../account.ts';
 import type { EpochMs } from '../clock.ts';
 import type { QueueId } from '../ids.ts';
-import type { Octets } from '../octets.ts';
+import type { Chunks, Octets } from '../octets.ts';
 import type { ProblemCode } from '../problem.ts';
 import type { AttemptOutcome, Hold, NewMessage, SpoolEntry } from '../spool-entry.ts';
 
@@ -60,7 +60,7 @@ export interface Draft {
    *
    * @throws ProblemError `SPOOL_FAILED` from the iterator, and before its end.
    */
-  content(): AsyncIterable<Uint8Array>;
+  content(): Chunks;
 
   /** Nothing of it stays. Harmless after the end. Never throws. */
   discard(): Promise<void>;

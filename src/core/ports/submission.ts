@@ -8,6 +8,7 @@
 import type { Client } from '../client.ts';
 import type { ForwardPath, MailParameters, ReversePath } from '../envelope.ts';
 import type { QueueId, SessionId } from '../ids.ts';
+import type { Chunks } from '../octets.ts';
 import type { Reply } from '../reply.ts';
 
 /** The connection a transaction came by. */
@@ -33,10 +34,10 @@ export interface Content {
   /** Valid `traceparent` of the application, in version 00 (core/trace-parent.ts). */
   readonly traceParent?: string;
   /**
-   * The chunks. Iterating applies backpressure to the application. Throws `SubmissionError` (listener) when the application vanishes or
+   * The chunks. Where they come one by one, iterating applies backpressure to the application. Throws `SubmissionError` (listener) when the application vanishes or
    * the message turns out to be unacceptable; the final dot must then never be sent.
    */
-  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly chunks: Chunks;
 }
 
 /** Implementation: delivery/direct.ts. */

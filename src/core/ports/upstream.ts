@@ -7,6 +7,7 @@
  */
 import type { Account } from '../account.ts';
 import type { DurationMs } from '../clock.ts';
+import type { Chunks } from '../octets.ts';
 import type { Envelope, ForwardPath, MailParameters, ReversePath } from '../envelope.ts';
 import { type Problem, ProblemError } from '../problem.ts';
 import type { Reply } from '../reply.ts';
@@ -76,13 +77,7 @@ export interface Upstream {
    * @param about - For the lines of the dialogue in the log.
    * @throws Whatever the content throws, after the connection has been cut without a dot. Failures of the session are values.
    */
-  relay(
-    account: Account,
-    envelope: Envelope,
-    openContent: () => AsyncIterable<Uint8Array>,
-    patience: DurationMs,
-    about?: MessageNames,
-  ): Promise<RelayResult>;
+  relay(account: Account, envelope: Envelope, openContent: () => Chunks, patience: DurationMs, about?: MessageNames): Promise<RelayResult>;
 
   /**
    * Take a signed-in session of the account, warm where one is idle, and start a transaction on it. Waits for one of the account's
@@ -121,7 +116,7 @@ export interface UpstreamTransaction {
    * @throws UpstreamError; stage `final-reply` where the dot had been sent. Or whatever `chunks` threw, after the connection has been cut
    * without a dot.
    */
-  submitContent(chunks: AsyncIterable<Uint8Array>): Promise<Reply>;
+  submitContent(chunks: Chunks): Promise<Reply>;
 
   /** Give up: RSET where the session can go on, else cut. Harmless after the end. */
   abandon(): void;

@@ -29,10 +29,10 @@ async function until(isTrue: () => boolean): Promise<void> {
 
 /** Send a little and wait until the session has it, so that the clock does not overtake the network. */
 async function trickle(stage: SmtpStage, talk: SmtpTalk, text = 'x'): Promise<void> {
-  const received = (): number => [...stage.engine.sessions()].reduce((sum, { _socket }) => sum + _socket.bytesRead, 0);
+  const received = (): number => [...stage.engine.sessions].reduce((sum, { socket }) => sum + socket.bytesRead, 0);
   const before = received();
   talk.send(text);
-  await until(() => received() >= before + text.length || stage.engine.connections.size === 0);
+  await until(() => received() >= before + text.length || stage.engine.sessions.size === 0);
 }
 
 const START = 'EHLO x\r\nMAIL FROM:<scan@postern.test>\r\nRCPT TO:<a@example.test>\r\nDATA\r\n';
@@ -169,7 +169,7 @@ describe('connections that break', () => {
     await until(() => stage.submission.transactions[0]?.messageId !== undefined);
     talk.destroy();
     await once(talk.socket, 'close');
-    await until(() => [...stage.engine.sessions()].every((session) => session._socket.readableEnded || session._socket.destroyed));
+    await until(() => [...stage.engine.sessions].every((session) => session.socket.readableEnded || session.socket.destroyed));
     latch.open();
     await until(() => stage.log.of('reply-undelivered').length === 1);
     expect(stage.submission.submitted).toHaveLength(1);
@@ -191,9 +191,9 @@ test('a slow delivery holds the client back instead of filling memory', async ()
   talk.send('.\r\n');
   await until(() => stage.submission.transactions[0]?.messageId !== undefined);
   for (let turn = 0; turn < 200; turn += 1) await nextTurn();
-  const [session] = [...stage.engine.sessions()];
+  const [session] = [...stage.engine.sessions];
   // Stream buffers of 16 and 64 KB in a row; the rest stays with the kernel and the client.
-  expect(session?._socket.bytesRead).toBeLessThan(512 * 1024);
+  expect(session?.socket.bytesRead).toBeLessThan(512 * 1024);
   latch.open();
   expect(await talk.reply()).toBe('250 2.0.0 OK <scripted>');
   expect(stage.submission.submitted[0]?.content?.length).toBeGreaterThan(32 * 1024 * 1000);
@@ -244,12 +244,12 @@ describe('TLS', () => {
     if (tls === 'starttls') {
       await talk.reply();
       await talk.ask('STARTTLS');
-    } else await until(() => stage.engine._pendingSockets.size === 1);
+    } else await until(() => stage.engine.handshakeCount === 1);
     await clock.advance(seconds(9));
     expect(talk.socket.readableEnded).toBe(false);
     await clock.advance(seconds(2));
     await talk.closed();
-    await until(() => stage.engine.connections.size + stage.engine._pendingSockets.size === 0);
+    await until(() => stage.engine.sessions.size + stage.engine.handshakeCount === 0);
     expect(talk.unread).toBe('');
   });
 
@@ -269,7 +269,7 @@ describe('TLS', () => {
   test('a health check that only connects does not fill the log', async () => {
     const stage = await open({ settings: { tls: 'implicit' } });
     const talk = SmtpTalk.plain(stage.port);
-    await until(() => stage.engine._pendingSockets.size === 1);
+    await until(() => stage.engine.handshakeCount === 1);
     talk.socket.end();
     await until(() => stage.log.of('socket-error').length === 1);
     expect(stage.log.lines.filter(({ level }) => level !== 'debug')).toEqual([]);

@@ -2,11 +2,11 @@ import PostalMime from 'postal-mime';
 import { describe, expect, it } from 'vitest';
 import type { EpochMs } from '../../../src/core/clock.ts';
 import type { QueueId } from '../../../src/core/ids.ts';
-import { octets } from '../../../src/core/octets.ts';
+import { areHere, type Chunks, octets } from '../../../src/core/octets.ts';
 import { describeReply } from '../../../src/core/reply.ts';
 import type { FixUps } from '../../../src/message/fix-ups.ts';
 import { type IncomingMessage, readSubmission } from '../../../src/message/submission-content.ts';
-import { collect, octetsOf, streamOf, textOf } from '../../support/octets.ts';
+import { collect, octetsOf, streamed, streamOf, textOf } from '../../support/octets.ts';
 
 const LIMITS = { headerSection: octets(10_000) };
 const FIX_UPS: FixUps = {
@@ -15,8 +15,10 @@ const FIX_UPS: FixUps = {
   newMessageId: '<new@example.com>',
 };
 
-async function messageOf(...chunks: string[]): Promise<IncomingMessage> {
-  const reading = await readSubmission(streamOf(chunks.map(octetsOf)), LIMITS);
+const messageOf = (...chunks: string[]): Promise<IncomingMessage> => read(streamOf(chunks.map(octetsOf)));
+
+async function read(source: Chunks): Promise<IncomingMessage> {
+  const reading = await readSubmission(source, LIMITS);
   if (reading.kind === 'refused') throw new Error(describeReply(reading.reply));
   return reading;
 }
@@ -25,6 +27,9 @@ async function messageOf(...chunks: string[]): Promise<IncomingMessage> {
 async function sent(...chunks: string[]): Promise<string> {
   const message = await messageOf(...chunks);
   const wire = textOf(...(await collect(message.content(FIX_UPS).chunks)));
+  const { chunks: whole } = (await read(chunks.map(octetsOf))).content(FIX_UPS);
+  expect(areHere(whole)).toBe(true);
+  expect(textOf(...(await collect(whole)))).toBe(wire);
   expect(wire).toMatch(/^Received: from erp /);
   return wire.replace(/^Received:.*\r\n(\t.*\r\n)*/, '');
 }
@@ -108,7 +113,7 @@ describe('what is sent', () => {
     const reading = await readSubmission(source(), LIMITS);
     expect(given).toBe(0);
     if (reading.kind === 'refused') throw new Error(describeReply(reading.reply));
-    const iterator = reading.content(FIX_UPS).chunks[Symbol.asyncIterator]();
+    const iterator = streamed(reading.content(FIX_UPS).chunks);
     for (let step = 0; step < 5; step += 1) await iterator.next();
     expect(given).toBeLessThan(5);
     await reading.discard(); // the upstream stopped taking it

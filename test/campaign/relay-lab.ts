@@ -5,11 +5,12 @@
  * @packageDocumentation
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { ensureBuilt } from '../../scripts/build.mjs';
 import { systemClock } from '../../src/platform/system-clock.ts';
 import { systemRandom } from '../../src/platform/system-random.ts';
@@ -19,6 +20,8 @@ import { MemoryLog } from '../support/memory-log.ts';
 import { postern, type RunningProcess } from '../support/process.ts';
 
 export const PASSWORD = 'campaign-Passw0rd';
+
+const HELD_FILE = 'held-memory';
 
 export interface RelayLabOptions {
   /** Accounts, named `a0`, `a1`, … , each with a mailbox and a client of its name. */
@@ -130,6 +133,21 @@ export class RelayLab {
   /** Resident memory of the relay now, in octets. */
   memory(): number {
     return this.#status('VmRSS');
+  }
+
+  /** Octets of memory that the relay holds once all garbage is collected. It was started with {@link heldMemoryOptions}. */
+  async heldMemory(): Promise<number> {
+    const file = join(this.folder, HELD_FILE);
+    rmSync(file, { force: true });
+    process.kill(this.pid, 'SIGUSR2');
+    while (!existsSync(file) || !readFileSync(file, 'utf8').endsWith('\n')) await pause(20);
+    return Number(readFileSync(file, 'utf8'));
+  }
+
+  /** For {@link start}. */
+  get heldMemoryOptions(): RelayStart {
+    const collector = fileURLToPath(new URL('../support/collect-on-signal.mjs', import.meta.url));
+    return { env: { NODE_OPTIONS: `--import ${collector}`, POSTERN_HELD_FILE: join(this.folder, HELD_FILE) } };
   }
 
   /** Highest resident memory of the relay so far, in octets, as the kernel counts it. */

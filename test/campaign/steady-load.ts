@@ -13,7 +13,7 @@ import { mailboxOf, PASSWORD, RelayLab } from './relay-lab.ts';
 const MEBIBYTE = 1024 * 1024;
 const PER_SECOND = 10;
 const ACCOUNTS = 4;
-/** A slope of resident memory, in MB an hour. */
+/** A slope of what is held once garbage is collected, in MB an hour. Resident memory follows the pace of V8's collector, and is only reported. */
 const MOST_PER_HOUR = 1;
 const SAMPLE_EVERY = 1_000;
 /** Below this a slope says nothing: the heap grows until its first collections. In seconds. */
@@ -23,9 +23,10 @@ const JUDGED_FROM = 1_800;
 export async function runSteadyLoad({ count, print = () => undefined }: CampaignOptions): Promise<CampaignOutcome> {
   const lab = await RelayLab.open({ accounts: ACCOUNTS, mode: 'auto' });
   try {
-    const { port } = await lab.start();
+    const { port } = await lab.start(lab.heldMemoryOptions);
     const began = performance.now();
     const samples: { readonly second: number; readonly memory: number; readonly files: number }[] = [];
+    const held: (readonly [second: number, octets: number])[] = [];
     const unanswered: string[] = [];
     let submitted = 0;
     const under = new Set<Promise<void>>();
@@ -41,7 +42,9 @@ export async function runSteadyLoad({ count, print = () => undefined }: Campaign
       if (second > samples.length * (SAMPLE_EVERY / 1_000)) samples.push({ second, memory: lab.memory(), files: lab.openFiles() });
       if (second > printed + 60) {
         printed = second;
-        print(`${Math.round(second)} s: ${submitted} submitted, ${megabytes(lab.memory())} MB, ${lab.openFiles()} files`);
+        held.push([second, await lab.heldMemory()]);
+        const kept = `${megabytes(held.at(-1)?.[1] ?? 0)} MB held`;
+        print(`${Math.round(second)} s: ${submitted} submitted, ${kept}, ${megabytes(lab.memory())} MB resident, ${lab.openFiles()} files`);
       }
       const due = began + (submitted * 1_000) / PER_SECOND;
       if (due > performance.now()) await pause(due - performance.now());
@@ -50,15 +53,17 @@ export async function runSteadyLoad({ count, print = () => undefined }: Campaign
     while (lab.sandbox.statistics.submission.messages < submitted - unanswered.length) await pause(50);
     // The first half is for warming up.
     const settled = samples.slice(Math.floor(samples.length / 2));
-    const slope = slopeOf(floors(settled));
+    const slope = slopeOf(held.slice(Math.floor(held.length / 2)));
     const counts = {
       seconds: count,
       submitted,
       'not accepted': unanswered.length,
       received: lab.sandbox.statistics.submission.messages,
-      'MB in the middle': megabytes(settled[0]?.memory ?? 0),
-      'MB at the end': megabytes(samples.at(-1)?.memory ?? 0),
-      'KB more in an hour': Math.round((slope * 3_600) / 1_024),
+      'KB held in the middle': kilobytes(held[held.length >> 1]?.[1] ?? 0),
+      'KB held at the end': kilobytes(held.at(-1)?.[1] ?? 0),
+      'KB held more in an hour': kilobytes(slope * 3_600),
+      'MB resident in the middle': megabytes(settled[0]?.memory ?? 0),
+      'MB resident at the end': megabytes(samples.at(-1)?.memory ?? 0),
       'most files in the first half': Math.max(...samples.slice(0, settled.length).map(({ files }) => files)),
       'most files in the second half': Math.max(...settled.map(({ files }) => files)),
       'files at the end': lab.openFiles(),
@@ -66,8 +71,8 @@ export async function runSteadyLoad({ count, print = () => undefined }: Campaign
     const broken: string[] = [];
     if (unanswered.length > 0) broken.push(`not accepted: ${[...new Set(unanswered)].slice(0, 3).join(' | ')}`);
     if (counts.received !== submitted) broken.push(`${counts.received} of ${submitted} messages arrived`);
-    if (count >= JUDGED_FROM && counts['KB more in an hour'] > MOST_PER_HOUR * 1_024) {
-      broken.push(`memory grows by ${counts['KB more in an hour']} KB an hour, promised less than ${MOST_PER_HOUR} MB`);
+    if (count >= JUDGED_FROM && counts['KB held more in an hour'] > MOST_PER_HOUR * 1_024) {
+      broken.push(`what is held grows by ${counts['KB held more in an hour']} KB an hour, promised less than ${MOST_PER_HOUR} MB`);
     }
     // A busy machine lets connections pile up for a moment; what counts is whether they go again.
     if (counts['files at the end'] > counts['most files in the first half'] + 10) broken.push('descriptors are not given back');
@@ -98,16 +103,6 @@ async function submit(port: number, account: string, number: number): Promise<st
   }
 }
 
-/** The least memory of each minute: what a moment's load adds is no leak. */
-function floors(samples: readonly { readonly second: number; readonly memory: number }[]): [number, number][] {
-  const byMinute = new Map<number, number>();
-  for (const { second, memory } of samples) {
-    const minute = Math.floor(second / 60);
-    byMinute.set(minute, Math.min(memory, byMinute.get(minute) ?? Infinity));
-  }
-  return [...byMinute].map(([minute, memory]) => [minute * 60, memory]);
-}
-
 /** Of the straight line through these points, by least squares. */
 function slopeOf(points: readonly (readonly [number, number])[]): number {
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
@@ -117,4 +112,5 @@ function slopeOf(points: readonly (readonly [number, number])[]): number {
   return below === 0 ? 0 : above / below;
 }
 
+const kilobytes = (octets: number): number => Math.round(octets / 1_024);
 const megabytes = (octets: number): number => Math.round(octets / MEBIBYTE);

@@ -172,8 +172,8 @@ export class Lane {
 
   async #nextDue(): Promise<SpoolEntry | undefined> {
     const { spool, calendar } = this.#deps;
-    const due = await spool.due(this.account.name, calendar.now(), this.#underWay.size + 1);
-    return due.find(({ queueId }) => !this.#underWay.has(queueId));
+    const [entry] = await spool.due(this.account.name, calendar.now(), 1, (queueId) => this.#underWay.has(queueId));
+    return entry;
   }
 
   /** While the account is in trouble an attempt is a probe. */

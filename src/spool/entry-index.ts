@@ -16,9 +16,22 @@ import type { Row } from './row.ts';
 interface AccountRows {
   /** In order of acceptance. */
   readonly rows: Set<Row>;
-  /** Rows that are not on hold; an item whose row has changed since is passed over. */
+  /** Rows that are neither on hold nor in `leased`; an item whose row has changed since is passed over. */
   readonly heap: DueHeap<Row>;
+  /** Rows that were leased when they came first in the heap: no more than are worked on, so that all can be looked at each time. */
+  readonly leased: Set<Row>;
   held: number;
+}
+
+/** Which rows are wanted. */
+export interface DueRequest {
+  /** They have fallen due by then. */
+  readonly now: EpochMs;
+  /** Leases that run out later count. */
+  readonly present: EpochMs;
+  readonly limit: number;
+  /** Those not to count. */
+  readonly isLeftOut?: ((queueId: QueueId) => boolean) | undefined;
 }
 
 export class EntryIndex {
@@ -42,7 +55,7 @@ export class EntryIndex {
 
   /** @param row - Accepted after all that are listed. */
   add(row: Row): void {
-    const account = this.#accounts.get(row.account) ?? { rows: new Set(), heap: new DueHeap(), held: 0 };
+    const account = this.#accounts.get(row.account) ?? { rows: new Set(), heap: new DueHeap(), leased: new Set(), held: 0 };
     this.#accounts.set(row.account, account);
     this.#rows.set(row.queueId, row);
     account.rows.add(row);
@@ -58,6 +71,7 @@ export class EntryIndex {
     row.isListed = false;
     this.#rows.delete(row.queueId);
     account.rows.delete(row);
+    account.leased.delete(row);
     this.#octets -= row.size;
     if (row.holdCode !== undefined) account.held -= 1;
     if (account.rows.size === 0) this.#accounts.delete(row.account);
@@ -82,17 +96,19 @@ export class EntryIndex {
     }
   }
 
-  /** See `Spool.due`. @param present - Leases that run out later count. */
-  due(name: AccountName, now: EpochMs, limit: number, present: EpochMs): Row[] {
+  /** See `Spool.due`. */
+  due(name: AccountName, { now, present, limit, isLeftOut }: DueRequest): Row[] {
     const account = this.#accounts.get(name);
     if (account === undefined) return [];
     const found: Row[] = [];
     const seen: Row[] = [];
-    for (let next = this.#next(account); next !== undefined && next.at <= now && found.length < limit; next = this.#next(account)) {
+    while (found.length < limit) {
+      const row = this.#next(account, present);
+      if (row === undefined || row.nextAttemptAt > now) break;
       account.heap.pop();
-      next.item.heapedAt = undefined;
-      seen.push(next.item);
-      if (!isLeased(next.item, present)) found.push(next.item);
+      row.heapedAt = undefined;
+      seen.push(row);
+      if (isLeftOut?.(row.queueId) !== true) found.push(row);
     }
     for (const row of seen) this.#enqueue(account, row);
     return found;
@@ -102,35 +118,36 @@ export class EntryIndex {
     return [...this.#accounts].flatMap(([name, account]) => {
       const [oldest] = account.rows;
       if (oldest === undefined) return [];
-      const nextAttemptAt = this.#nextAttemptAt(account, now);
+      const nextAttemptAt = this.#next(account, now)?.nextAttemptAt;
       const { held, rows } = account;
       const summary = { account: name, entries: rows.size, held, oldestAcceptedAt: oldest.acceptedAt };
       return [nextAttemptAt === undefined ? summary : { ...summary, nextAttemptAt }];
     });
   }
 
-  #nextAttemptAt(account: AccountRows, now: EpochMs): EpochMs | undefined {
-    const leased: Row[] = [];
-    let next = this.#next(account);
-    for (; next !== undefined && isLeased(next.item, now); next = this.#next(account)) {
-      account.heap.pop();
-      next.item.heapedAt = undefined;
-      leased.push(next.item);
-    }
-    for (const row of leased) this.#enqueue(account, row);
-    return next?.item.nextAttemptAt;
-  }
-
-  /** The earliest that still holds; what does not is thrown away. */
-  #next({ heap }: AccountRows): { at: number; item: Row } | undefined {
+  /** The earliest that is not leased. What no longer holds is thrown away. */
+  #next(account: AccountRows, present: EpochMs): Row | undefined {
+    this.#takeBack(account, present);
+    const { heap, leased } = account;
     for (let next = heap.peek(); next !== undefined; next = heap.peek()) {
       const { item, at } = next;
       const isCurrent = item.heapedAt === at;
-      if (isCurrent && item.isListed && item.holdCode === undefined && item.nextAttemptAt === at) return next;
+      const isWaiting = isCurrent && item.isListed && item.holdCode === undefined && item.nextAttemptAt === at;
+      if (isWaiting && !isLeased(item, present)) return item;
       heap.pop();
       if (isCurrent) item.heapedAt = undefined;
+      if (isWaiting) leased.add(item);
     }
     return undefined;
+  }
+
+  /** Leases end by being given back, or with time, which nobody tells. */
+  #takeBack(account: AccountRows, present: EpochMs): void {
+    for (const row of account.leased) {
+      if (isLeased(row, present)) continue;
+      account.leased.delete(row);
+      this.#enqueue(account, row);
+    }
   }
 
   #enqueue({ heap }: AccountRows, row: Row): void {

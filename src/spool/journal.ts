@@ -45,7 +45,8 @@ export interface AppendOptions {
   readonly apply?: (place: RecordPlace) => void;
 }
 
-interface Waiting extends AppendOptions {
+interface Waiting extends Pick<AppendOptions, 'isMessage' | 'until'> {
+  readonly apply: AppendOptions['apply'] | undefined;
   readonly record: LogRecord;
   readonly octets: number;
   readonly resolve: () => void;
@@ -75,7 +76,7 @@ export class Journal {
   /** Octets for messages in segments that stand ready. */
   get preparedRoom(): number {
     const { spareRoom } = this.#options.maker;
-    return this.#roomForMessages() + Math.max(0, spareRoom - reserveOf(spareRoom));
+    return this.#roomFor({ isMessage: true }) + Math.max(0, spareRoom - reserveOf(spareRoom));
   }
 
   /**
@@ -93,8 +94,9 @@ export class Journal {
    * @throws ProblemError `SPOOL_FULL`, `SPOOL_FAILED`: the record counts for nothing, now and after a restart.
    */
   append(record: LogRecord, options: AppendOptions): Promise<void> {
+    const { isMessage, until, apply } = options;
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...options, record, octets: octetsOfRecord(record), resolve, reject, isRepeated: false });
+      this.#queue.push({ record, isMessage, until, apply, octets: octetsOfRecord(record), resolve, reject, isRepeated: false });
       if (!this.#isRunning) this.#whenIdle = this.#run();
     });
   }
@@ -119,10 +121,11 @@ export class Journal {
 
   /** The records that come next and have room in the segment in use. */
   #nextBatch(): Waiting[] {
+    const [room, roomForMessages] = [this.#roomFor({ isMessage: false }), this.#roomFor({ isMessage: true })];
     let octets = 0;
     const misfit = this.#queue.findIndex((waiting) => {
       octets += waiting.octets;
-      return !this.#hasRoom(octets, waiting.isMessage);
+      return octets > (waiting.isMessage ? roomForMessages : room);
     });
     const count = misfit === -1 ? this.#queue.length : misfit;
     const batch = this.#queue.slice(0, count);
@@ -130,12 +133,11 @@ export class Journal {
     return batch;
   }
 
-  #hasRoom(octets: number, isMessage: boolean): boolean {
-    return octets <= (isMessage ? this.#roomForMessages() : (this.#writer?.room ?? 0));
-  }
-
-  #roomForMessages(): number {
-    return this.#writer === undefined ? 0 : Math.max(0, this.#writer.room - reserveOf(this.#writer.segment.size));
+  /** In the segment in use; outcomes may take what messages must leave. */
+  #roomFor({ isMessage }: { readonly isMessage: boolean }): number {
+    if (this.#writer === undefined) return 0;
+    const { room, segment } = this.#writer;
+    return isMessage ? Math.max(0, room - reserveOf(segment.size)) : room;
   }
 
   /** A new segment for the record that comes next; if none can be had, the record is rejected. */
@@ -144,7 +146,7 @@ export class Journal {
     if (first === undefined) return;
     try {
       await this.#rotate(!first.isMessage);
-      if (!this.#hasRoom(first.octets, first.isMessage)) throw spoolProblem('SPOOL_FULL', 'the disk has no room for a larger segment');
+      if (first.octets > this.#roomFor(first)) throw spoolProblem('SPOOL_FULL', 'the disk has no room for a larger segment');
     } catch (error) {
       this.#queue = this.#queue.slice(1);
       first.reject(spoolError(error, 'making room in the spool'));

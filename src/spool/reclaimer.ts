@@ -26,6 +26,8 @@ export interface ReclaimerOptions {
   readonly changes: () => EntryChanges;
   /** Content of a row as it lies in its record. Undefined where it is damaged; the row is then gone. */
   readonly readContent: (row: Row) => Promise<Uint8Array | undefined>;
+  /** Called for each segment whose file has been removed. */
+  readonly onRemoved: (number: number) => void;
   /** Octets that may be dead beside as many as are alive. */
   readonly tolerance: number;
   readonly log: Log;
@@ -103,13 +105,14 @@ export class Reclaimer {
   }
 
   async #remove({ number, path }: ListedSegment): Promise<void> {
-    const { files, directory, table } = this.#options;
+    const { files, directory, table, onRemoved } = this.#options;
     if (this.#isUnsynced) await files.syncDirectory(directory);
     try {
       await files.unlink(path);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
+    onRemoved(number);
     this.#isUnsynced = true;
     await files.syncDirectory(directory);
     this.#isUnsynced = false;

@@ -89,28 +89,76 @@ export function octetsOfRecord({ envelope, content }: LogRecord): number {
   return recordOctets(envelope.length, content.length);
 }
 
-/** What to write for a record. */
-export function piecesOf(record: LogRecord, tag: Uint8Array, batchStart: number): Uint8Array[] {
-  const { envelope, content } = record;
-  const payload = envelope.length + content.length;
-  const padding = padded(payload) - payload;
-  const tail = Buffer.alloc(padding + FRAME_OCTETS);
-  writeFrame(tail, padding, TAIL, record, tag, batchStart);
-  const head = Buffer.alloc(FRAME_OCTETS);
-  writeFrame(head, 0, HEAD, record, tag, batchStart);
-  return content.length === 0 ? [head, envelope, tail] : [head, envelope, content, tail];
+/** Content up to this size is copied beside its frames: cheaper than a buffer of its own in the write. */
+const MOST_COPIED_OCTETS = 16 * 1024;
+
+/** Octets that {@link piecesOf} puts together. */
+export function composedOctets(records: readonly LogRecord[]): number {
+  return records.reduce((sum, record) => sum + octetsOfRecord(record) - (isCopied(record) ? 0 : record.content.length), 0);
 }
 
-function writeFrame(into: Buffer, at: number, mark: number, record: LogRecord, tag: Uint8Array, batchStart: number): void {
-  into.set(tag, at);
-  into.writeUInt8(mark, at + 8);
-  into.writeUInt8(CODES[record.kind], at + 9);
-  into.writeUIntLE(record.serial, at + 10, 6);
-  into.writeUInt32LE(record.envelope.length, at + 16);
-  into.writeUInt32LE(record.content.length, at + 20);
-  into.writeUInt32LE(batchStart, at + 24);
-  into.writeUInt32LE(record.checksum, at + 28);
-  into.writeUInt32LE(checksumOf(into.subarray(at, at + FRAME_OCTETS - 4)), at + FRAME_OCTETS - 4);
+/**
+ * What to write for records, one behind another.
+ *
+ * @param into - Room of {@link composedOctets} or more, which the pieces lie in; what was in there does not matter.
+ */
+export function piecesOf(records: readonly LogRecord[], tag: Uint8Array, batchStart: number, into: Buffer): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let from = 0;
+  let at = 0;
+  for (const record of records) {
+    const { envelope, content } = record;
+    const frame = frameOf(record, tag, batchStart);
+    into.set(frame, at);
+    at += FRAME_OCTETS;
+    into.set(envelope, at);
+    at += envelope.length;
+    if (isCopied(record)) {
+      into.set(content, at);
+      at += content.length;
+    } else {
+      pieces.push(into.subarray(from, at), content);
+      from = at;
+    }
+    const payload = envelope.length + content.length;
+    for (let padding = padded(payload) - payload; padding > 0; padding -= 1) into[at++] = 0;
+    into.set(asTail(frame), at);
+    at += FRAME_OCTETS;
+  }
+  pieces.push(into.subarray(from, at));
+  return pieces;
+}
+
+function isCopied({ content }: LogRecord): boolean {
+  return content.length <= MOST_COPIED_OCTETS;
+}
+
+/** One for all: a frame is copied before the next is made. */
+const FRAME = Buffer.alloc(FRAME_OCTETS);
+const FRAME_CHECKED = FRAME.subarray(0, FRAME_OCTETS - 4);
+
+/** The head of a record, until the next call. */
+function frameOf(record: LogRecord, tag: Uint8Array, batchStart: number): Buffer {
+  FRAME.set(tag, 0);
+  FRAME.writeUInt8(HEAD, 8);
+  FRAME.writeUInt8(CODES[record.kind], 9);
+  FRAME.writeUIntLE(record.serial, 10, 6);
+  FRAME.writeUInt32LE(record.envelope.length, 16);
+  FRAME.writeUInt32LE(record.content.length, 20);
+  FRAME.writeUInt32LE(batchStart, 24);
+  FRAME.writeUInt32LE(record.checksum, 28);
+  return sealed(FRAME);
+}
+
+/** Make the tail of a head. */
+function asTail(frame: Buffer): Buffer {
+  frame.writeUInt8(TAIL, 8);
+  return sealed(frame);
+}
+
+function sealed(frame: Buffer): Buffer {
+  frame.writeUInt32LE(checksumOf(FRAME_CHECKED), FRAME_OCTETS - 4);
+  return frame;
 }
 
 /** The whole head or tail that stands at `at`; undefined where none does. */

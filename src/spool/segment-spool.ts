@@ -49,7 +49,8 @@ import { Reclaimer } from './reclaimer.ts';
 import { type Found, readSpool, type SpoolDirectories } from './recovery.ts';
 import { restore } from './restore.ts';
 import { entryOfRow, type Row } from './row.ts';
-import { HEADER_OCTETS, parseSegmentName, SegmentMaker } from './segment-file.ts';
+import { HEADER_OCTETS, SegmentMaker } from './segment-file.ts';
+import { SegmentReader } from './segment-reader.ts';
 import { SegmentTable } from './segment-table.ts';
 import { Space, type SpoolQuota } from './space.ts';
 import { ContentDamaged, type ContentSource, readContent, readInline } from './stored-content.ts';
@@ -98,6 +99,8 @@ export class SegmentSpool implements Spool {
   readonly #quarantine: Quarantine;
   readonly #index = new EntryIndex();
   readonly #table = new SegmentTable();
+  readonly #reader: SegmentReader;
+  readonly #source: ContentSource;
   readonly #journal: Journal;
   readonly #changes: EntryChanges;
   readonly #leases: Leases;
@@ -145,6 +148,11 @@ export class SegmentSpool implements Spool {
     for (const { number, path, end, isEmpty } of found.segments) if (!isEmpty) this.#table.add(number, path, end - HEADER_OCTETS);
     for (const row of found.rows) this.#index.add(row);
     for (const row of found.rows) this.#table.enter(row);
+    this.#reader = new SegmentReader({ files, log, pathOf: (number) => this.#table.pathOf(number) });
+    this.#source = {
+      readSegment: (number, work) => this.#reader.read(number, work),
+      openFile: (name) => contents.open(name),
+    };
     const { minFree } = options;
     this.#journal = new Journal({
       maker: new SegmentMaker({ directory: directories.segments, files, random, log, nextNumber: found.nextNumber, segmentSize, minFree }),
@@ -180,6 +188,7 @@ export class SegmentSpool implements Spool {
       journal: this.#journal,
       changes: () => this.#changes,
       readContent: (row) => this.#contentInSegment(row),
+      onRemoved: (number) => this.#reader.forget(number),
       tolerance: segmentSize,
       log,
     });
@@ -189,6 +198,7 @@ export class SegmentSpool implements Spool {
   async close(): Promise<void> {
     await this.#reclaimer.stop();
     await this.#journal.close();
+    await this.#reader.close();
     await this.#release();
   }
 
@@ -266,8 +276,8 @@ export class SegmentSpool implements Spool {
     for (const row of this.#index.rows(filter)) yield entryOfRow(row);
   }
 
-  async due(account: AccountName, now: EpochMs, limit: number): Promise<SpoolEntry[]> {
-    return this.#index.due(account, now, limit, this.#options.clock.now()).map(entryOfRow);
+  async due(account: AccountName, now: EpochMs, limit: number, isLeftOut?: (queueId: QueueId) => boolean): Promise<SpoolEntry[]> {
+    return this.#index.due(account, { now, present: this.#options.clock.now(), limit, isLeftOut }).map(entryOfRow);
   }
 
   async accounts(): Promise<AccountSummary[]> {
@@ -278,7 +288,7 @@ export class SegmentSpool implements Spool {
     const row = this.#index.get(queueId);
     if (row === undefined) throw spoolProblem('SPOOL_ENTRY_UNKNOWN', `there is no message ${queueId} in the queue`);
     try {
-      yield* readContent(row, this.#source());
+      yield* readContent(row, this.#source);
     } catch (error) {
       if (!(error instanceof ContentDamaged)) throw error;
       if (!row.isListed) throw spoolProblem('SPOOL_ENTRY_UNKNOWN', `message ${queueId} has left the queue`);
@@ -308,21 +318,10 @@ export class SegmentSpool implements Spool {
     return isChanged ?? false;
   }
 
-  #source(): ContentSource {
-    return {
-      openSegment: async (number) => {
-        const path = this.#table.pathOf(number) ?? '';
-        const name = parseSegmentName('', path.slice(path.lastIndexOf('/') + 1));
-        return { file: await this.#options.files.open(path, 'read'), tag: name?.tag ?? Buffer.alloc(0) };
-      },
-      openFile: (name) => this.#contents.open(name),
-    };
-  }
-
   /** For moving a record. @param row - Had exclusively. */
   async #contentInSegment(row: Row): Promise<Uint8Array | undefined> {
     try {
-      return await readInline(row, this.#source());
+      return await readInline(row, this.#source);
     } catch (error) {
       if (!(error instanceof ContentDamaged)) throw error;
       await this.#setAside(row, error);

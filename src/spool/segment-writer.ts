@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { writeFully } from '../platform/files.ts';
-import { type LogRecord, octetsOfRecord, piecesOf, sealRecord } from './record.ts';
+import { composedOctets, type LogRecord, octetsOfRecord, piecesOf, sealRecord } from './record.ts';
 import { HEADER_OCTETS, type Segment } from './segment-file.ts';
 
 /** Where a record lies. */
@@ -25,9 +25,14 @@ export interface Entering {
   readonly onWritten: (place: RecordPlace) => void;
 }
 
+/** A larger batch is rare, and gets room of its own. */
+const MOST_KEPT_OCTETS = 512 * 1024;
+
 export class SegmentWriter {
   readonly segment: Segment;
   readonly #opening: LogRecord;
+  /** Where batches are put together, one at a time. */
+  #room = Buffer.alloc(0);
   #isOpened = false;
   #end = HEADER_OCTETS;
 
@@ -55,22 +60,28 @@ export class SegmentWriter {
    */
   async commit(batch: readonly Entering[]): Promise<RecordPlace[]> {
     const start = this.#end;
-    let end = start;
-    const pieces: Uint8Array[] = [];
-    const put = (record: LogRecord): RecordPlace => {
-      const place = { segment: this.segment.number, offset: end };
-      for (const piece of piecesOf(record, this.segment.tag, start)) pieces.push(piece);
-      end += octetsOfRecord(record);
-      return place;
-    };
-    if (!this.#isOpened) put(this.#opening);
-    const places = batch.map(({ record }) => put(record));
+    const records = batch.map(({ record }) => record);
+    if (!this.#isOpened) records.unshift(this.#opening);
+    const pieces = piecesOf(records, this.segment.tag, start, this.#roomFor(composedOctets(records)));
     await writeFully(this.segment.file, pieces, start);
-    batch.forEach(({ onWritten }, index) => onWritten(places[index] ?? { segment: this.segment.number, offset: start }));
+    let end = this.#isOpened ? start : start + octetsOfRecord(this.#opening);
+    const places = batch.map(({ record, onWritten }) => {
+      const place = { segment: this.segment.number, offset: end };
+      end += octetsOfRecord(record);
+      onWritten(place);
+      return place;
+    });
     await this.segment.file.datasync();
     this.#isOpened = true;
     this.#end = end;
     return places;
+  }
+
+  #roomFor(octets: number): Buffer {
+    if (octets <= this.#room.length) return this.#room;
+    const room = Buffer.allocUnsafeSlow(octets);
+    if (octets <= MOST_KEPT_OCTETS) this.#room = room;
+    return room;
   }
 
   /** Give back the room behind the last batch. */

@@ -24,7 +24,7 @@ export class ContentDamaged extends Error {
 
 /** Opens what holds the content of a row. */
 export interface ContentSource {
-  readonly openSegment: (number: number) => Promise<{ readonly file: OpenFile; readonly tag: Buffer }>;
+  readonly readSegment: <Result>(number: number, work: (file: OpenFile, tag: Buffer) => Promise<Result>) => Promise<Result>;
   readonly openFile: (name: string) => Promise<OpenFile>;
 }
 
@@ -49,12 +49,7 @@ export async function readInline(row: Row, source: ContentSource): Promise<Buffe
   for (;;) {
     const { place } = row;
     try {
-      const { file, tag } = await source.openSegment(place.segment);
-      try {
-        return await readRecord(file, tag, row.serial, place);
-      } finally {
-        await file.close();
-      }
+      return await source.readSegment(place.segment, (file, tag) => readRecord(file, tag, row.serial, place));
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || row.place === place) throw error; // Else it was moved meanwhile: look there.
     }

@@ -478,6 +478,31 @@ export function spoolContract(name: string, make: MakeSpool): void {
         await spool.settleAttempt(lease, retry(at(500), PENDING));
         expect(await due(3000)).toEqual(['b', 'c', 'a', 'd'].map(id));
         expect(await spool.due('nobody', at(3000), 10)).toEqual([]);
+        const others = await spool.due('billing', at(3000), 2, (queueId) => queueId === id('b') || queueId === id('a'));
+        expect(others.map(({ queueId }) => queueId)).toEqual(['c', 'd'].map(id));
+        expect(await due(3000)).toEqual(['b', 'c', 'a', 'd'].map(id));
+      });
+
+      it('of what is due follow leases that are given back, run out, or are on what changes meanwhile', async () => {
+        const { spool, clock } = await make();
+        for (const name of ['a', 'b', 'c', 'd']) await accept(spool, newMessage(name));
+        const due = async (): Promise<string[]> => (await spool.due('billing', at(hours(1)), 10)).map(({ queueId }) => queueId);
+        const next = async (): Promise<EpochMs | undefined> => (await spool.accounts())[0]?.nextAttemptAt;
+        const lease = await claim(spool, 'a');
+        for (const name of ['b', 'c', 'd']) await claim(spool, name);
+        expect(await due()).toEqual([]);
+        expect(await next()).toBeUndefined();
+        await spool.release(lease);
+        expect(await due()).toEqual([id('a')]);
+        await spool.hold(id('b'), HOLD);
+        await spool.retryNow(id('c'), at(7));
+        await spool.drop(id('d'));
+        expect(await due()).toEqual([id('a')]);
+        await clock.advance(minutes(6));
+        expect(await due()).toEqual(['a', 'c'].map(id));
+        await spool.unhold(id('b'));
+        expect(await due()).toEqual(['a', 'b', 'c'].map(id));
+        expect(await next()).toBe(START);
       });
 
       it('of accounts count entries and holds, and name the next attempt', async () => {

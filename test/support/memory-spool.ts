@@ -138,10 +138,15 @@ export class MemorySpool implements Spool {
     }
   }
 
-  async due(account: AccountName, now: EpochMs, limit: number): Promise<SpoolEntry[]> {
+  async due(
+    account: AccountName,
+    now: EpochMs,
+    limit: number,
+    isLeftOut: (queueId: QueueId) => boolean = () => false,
+  ): Promise<SpoolEntry[]> {
     return this.#waiting()
       .map(({ entry }) => entry)
-      .filter((entry) => entry.account === account && entry.nextAttemptAt <= now)
+      .filter((entry) => entry.account === account && entry.nextAttemptAt <= now && !isLeftOut(entry.queueId))
       .sort((one, other) => one.nextAttemptAt - other.nextAttemptAt) // Stable: then in order of acceptance.
       .slice(0, limit);
   }

@@ -186,8 +186,12 @@ export interface Spool {
   /** In order of acceptance. Entries that come or go meanwhile may or may not be seen; none is seen twice. */
   entries(filter?: EntryFilter): AsyncIterable<SpoolEntry>;
 
-  /** At most `limit` entries of the account that are neither held nor leased and whose time has come, earliest first, then in order of acceptance. */
-  due(account: AccountName, now: EpochMs, limit: number): Promise<SpoolEntry[]>;
+  /**
+   * At most `limit` entries of the account that are neither held nor leased and whose time has come, earliest first, then in order of acceptance.
+   *
+   * @param isLeftOut - Says which not to count, since the caller has them.
+   */
+  due(account: AccountName, now: EpochMs, limit: number, isLeftOut?: (queueId: QueueId) => boolean): Promise<SpoolEntry[]>;
 
   /** Accounts that have entries. */
   accounts(): Promise<AccountSummary[]>;

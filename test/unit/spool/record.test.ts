@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   checksumOf,
+  composedOctets,
   FRAME_OCTETS,
   frameAt,
   isSameRecord,
+  type LogRecord,
   octetsOfFrame,
   octetsOfRecord,
   piecesOf,
@@ -13,12 +15,17 @@ import {
 
 const TAG = Buffer.from('0123456789abcdef', 'hex');
 
+/** Records one behind another, composed where something else was before. */
+function octetsOf(records: readonly LogRecord[], batchStart: number): Buffer {
+  return Buffer.concat(piecesOf(records, TAG, batchStart, Buffer.alloc(composedOctets(records), 0xff)));
+}
+
 describe('a record', () => {
   it('says the same at both ends, and takes what it says', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(2 ** 47), fc.nat(2 ** 31), fc.string(), (content, serial, batchStart, text) => {
         const record = sealRecord('message', serial, { text }, content);
-        const octets = Buffer.concat(piecesOf(record, TAG, batchStart));
+        const octets = octetsOf([record], batchStart);
         expect(octets.length).toBe(octetsOfRecord(record));
         expect(octets.length % 8).toBe(0);
         const head = frameAt(octets, 0, TAG);
@@ -35,8 +42,16 @@ describe('a record', () => {
     );
   });
 
+  it('is the same alone and in a batch, whatever the size of its content', () => {
+    const sizes = [0, 1, 7, 8, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 100_000, 3];
+    const records = sizes.map((size, index) => sealRecord('message', index + 1, { size }, Buffer.alloc(size, index + 1)));
+    const alone = records.map((record) => octetsOf([record], 64));
+    expect(alone.map(({ length }) => length)).toEqual(records.map(octetsOfRecord));
+    expect(octetsOf(records, 64).equals(Buffer.concat(alone))).toBe(true);
+  });
+
   it('has no frame where a bit is wrong, where the tag is another, or where the octets end', () => {
-    const octets = Buffer.concat(piecesOf(sealRecord('state', 7, { a: 1 }), TAG, 64));
+    const octets = octetsOf([sealRecord('state', 7, { a: 1 })], 64);
     for (let bit = 0; bit < FRAME_OCTETS * 8; bit += 1) {
       const damaged = Buffer.from(octets);
       damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));

@@ -276,6 +276,8 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     const { relay: running, url } = await site();
     await leaveDeadLetter(running, url);
     const { page } = await openPage(browser!);
+    await go(page, url, `queue/${running.log.of('dead-letter')[0]?.queueId}`);
+    expect(await page.locator('main .subject').allTextContents()).toEqual(['test']);
     await go(page, url, 'queue');
     await page
       .getByRole('checkbox', { name: /Select message/ })

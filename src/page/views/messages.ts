@@ -2,7 +2,7 @@
 import { MESSAGE_OUTCOMES, type MessageOutcome, type SeenMessage, type SeenMessageInFull } from '../../core/ports/activity.ts';
 import { h, replace } from '../dom.ts';
 import { ago, describeOctets } from '../format.ts';
-import { addresses, badge, choice, facts, field, problemNote, section, senderOf, table, type Tone } from '../parts.ts';
+import { addresses, badge, choice, facts, field, problemNote, section, senderOf, subjectText, table, type Tone } from '../parts.ts';
 import { type Stage, type View, drawn } from '../view.ts';
 import { WORDS } from '../words.ts';
 
@@ -102,9 +102,6 @@ const one = drawn(async ({ server, place, rest }) => {
     ),
   );
 });
-
-/** It may be written from right to left, and turns nothing else around. */
-const subjectText = (subject: string | undefined): HTMLElement => h('bdi', { class: 'subject' }, subject);
 
 /** Also on the overview. */
 export function messageTable(items: readonly SeenMessage[]): HTMLElement {

@@ -25,7 +25,12 @@ const CALM = seconds(1);
 const HEARTBEAT = seconds(15);
 
 const messagesQuery = z.strictObject({
-  text: z.string().max(200).describe('Part of a sender, recipient, queue id, Message-ID or reply.').optional(),
+  text: z
+    .string()
+    .max(200)
+    .describe('Part of a sender, recipient, subject, queue id, client, account, peer, Message-ID or reply, in any case of letters.')
+    .optional(),
+  subject: z.string().max(200).describe('Part of a subject, in any case of letters.').optional(),
   outcome: z.enum(MESSAGE_OUTCOMES).optional(),
   account: z.string().max(64).optional(),
   client: z.string().max(64).optional(),
@@ -42,6 +47,12 @@ const messageSchema = z.object({
   peer: z.string().optional(),
   reversePath: z.string().optional(),
   forwardPaths: z.array(z.string()),
+  subject: z
+    .string()
+    .describe(
+      'Decoded, at most 200 characters. Absent where it has none, where `admin.subjects` is off or there is no `admin` section, and where the message came before the start.',
+    )
+    .optional(),
   messageId: z.string().optional(),
   size: count.optional(),
   reply: z.string().optional(),

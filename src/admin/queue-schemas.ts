@@ -84,7 +84,10 @@ export const listingSchema: z.ZodType<QueueListing> = z.object({
   items: z.array(itemSchema),
   next: z.string().optional(),
 }) as never;
-export const itemInFullSchema: z.ZodType<QueueItemInFull> = itemSchema.extend({ headers: z.string() }) as never;
+export const itemInFullSchema: z.ZodType<QueueItemInFull> = itemSchema.extend({
+  headers: z.string(),
+  subject: z.string().describe('Decoded, at most 256 characters.').optional(),
+}) as never;
 export const changeSchema: z.ZodType<QueueChange> = z.object({
   changed: z.array(queueId.transform((id) => id as QueueId)),
   unknown: z.array(z.string()),

@@ -23,7 +23,8 @@ import type {
 import type { EntryFilter, Spool } from '../core/ports/spool.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { SpoolEntry } from '../core/spool-entry.ts';
-import { readHeaderSection } from '../message/header-section.ts';
+import { type HeaderSection, readHeaderSection } from '../message/header-section.ts';
+import { readSubject } from '../message/subject.ts';
 import { fromWireForm } from '../message/wire-form.ts';
 import { describeEntry, matches } from './queue-view.ts';
 import { PageStart, placeOf } from './page-start.ts';
@@ -85,7 +86,10 @@ export class SpoolQueue implements QueueControl {
   async show(queueId: string): Promise<QueueItemInFull> {
     const entry = await this.#deps.spool.entry(queueId as QueueId);
     if (entry === undefined) throw unknown(queueId);
-    return { ...describeEntry(entry), headers: await this.#headers(entry.queueId) };
+    const headers = await this.#headers(entry.queueId);
+    if (headers === undefined) return { ...describeEntry(entry), headers: '' };
+    const subject = readSubject(headers);
+    return { ...describeEntry(entry), headers: Buffer.from(headers.raw).toString('utf8'), ...(subject === undefined ? {} : { subject }) };
   }
 
   async change(verb: QueueVerb, selection: QueueSelection): Promise<QueueChange> {
@@ -153,11 +157,12 @@ export class SpoolQueue implements QueueControl {
     }
   }
 
-  async #headers(queueId: QueueId): Promise<string> {
+  /** Undefined where they are larger than {@link HEADER_LIMIT}. */
+  async #headers(queueId: QueueId): Promise<HeaderSection | undefined> {
     const content = fromWireForm(this.#deps.spool.content(queueId));
     try {
       const reading = await readHeaderSection(content, HEADER_LIMIT);
-      return reading.kind === 'read' ? Buffer.from(reading.headers.raw).toString('utf8') : '';
+      return reading.kind === 'read' ? reading.headers : undefined;
     } finally {
       await content.return();
     }

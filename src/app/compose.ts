@@ -155,6 +155,7 @@ export class Relay implements Service {
     const names = namesIn(inUse);
     const telemetry = openTelemetry(parts.log, scrubber, names, environment);
     const { log, metrics, traces, activity, lines } = telemetry;
+    activity.keepSubjects(config.keepsSubjects);
     const base = { clock: systemClock, random: systemRandom, log };
     const masterKey = await openStateKeys(config.state.keyFile);
     for (const known of masterKey.keys) scrubber.add(keyText(known));
@@ -182,7 +183,7 @@ export class Relay implements Service {
     const imports = { clock: systemClock, log, store, passwords, redactor: scrubber, onGrant };
     const directory = new ClientDirectory(withImportedLogins(clients, accounts, imports));
     const unconfirmed = new UnconfirmedAnswers(systemClock);
-    const deps = { ...base, submission, clients: directory, hostname: hostname(), unconfirmed };
+    const deps = { ...base, submission, clients: directory, hostname: hostname(), unconfirmed, notes: activity };
     const mailboxes = new Mailboxes({ ...base, accounts, tokens });
     const fetch = openFetch(config, { ...base, mailboxes, alerts: desk });
     const memory = new WayMemory(join(config.state.dir, 'pop3.json'), log);
@@ -285,12 +286,14 @@ export class Relay implements Service {
    * @throws ProblemError `CONFIG_INVALID` where a webhook is none; then nothing has changed.
    */
   async apply(config: Config, users: Users): Promise<readonly ProblemError[]> {
-    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, fetch, tokens, alerting, doors, inUse } = this.#rooms;
+    const { log, scrubber, listeners, clients, imports, mailboxes, maildrops, queue, fetch, tokens, alerting, doors, activity, inUse } =
+      this.#rooms;
     for (const secret of config.secrets) scrubber.add(secret);
     alerting.update(config, users.accounts);
     inUse.config = config;
     inUse.users = users;
     log.adjust(config.log);
+    activity.keepSubjects(config.keepsSubjects);
     tokens.updateAccounts(users.accounts);
     mailboxes.update(users.accounts);
     maildrops.update(users.accounts);

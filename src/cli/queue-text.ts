@@ -56,13 +56,14 @@ function lastReply(recipients: readonly QueueRecipient[]): string {
 /** Everything about one message. */
 export function itemText(item: QueueItemInFull, now: EpochMs): string {
   const time = (text: string): string => describeTime(Date.parse(text) as EpochMs, now);
-  const { hold, nextAttemptAt } = item;
+  const { hold, nextAttemptAt, subject } = item;
   const facts: string[][] = [
     ['Message', item.queueId],
     ['Account', item.account],
     ['Client', item.client],
     ['Accepted', time(item.acceptedAt)],
     ['From', item.reversePath === '' ? '<> (a report)' : item.reversePath],
+    ...(subject === undefined ? [] : [['Subject', subject]]),
     ['Message-ID', item.messageId],
     ['Size', `${item.size} octets`],
     ['Attempts', String(item.attempts)],

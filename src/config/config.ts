@@ -59,6 +59,8 @@ export interface Config {
   };
   /** Absent: no admin port. */
   readonly admin?: AdminSettings;
+  /** Subjects are kept in memory for whoever looks at the admin port. */
+  readonly keepsSubjects: boolean;
   readonly state: StateSettings;
   /** Empty: `postern serve` starts the sandbox, and clients without an account use the account named {@link SANDBOX_ACCOUNT}. */
   readonly accounts: readonly Account[];

@@ -109,6 +109,7 @@ async function assemble(
     source,
     listeners,
     ...(admin === undefined ? {} : { admin }),
+    keepsSubjects: sections.admin?.value.subjects ?? false,
     state,
     accounts,
     clients,

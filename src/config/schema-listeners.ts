@@ -100,6 +100,11 @@ export const adminSchema = z.strictObject({
       'Names under which it may be reached, besides its addresses, `localhost` and the name of the machine. Requests for other names are refused (DNS rebinding).',
     )
     .optional(),
+  subjects: flag()
+    .prefault(true)
+    .describe(
+      'Keep the subjects of the last 2,000 messages, in memory only, so that page and API can show and search them. They are never in the log, in metrics or traces.',
+    ),
 });
 
 export type ListenerInput = Omit<MailboxListenerInput, 'loginTimeout' | 'idleTimeout'>;

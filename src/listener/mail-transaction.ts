@@ -15,6 +15,7 @@ import { queueId, type QueueId, type SessionId } from '../core/ids.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import { type Chunks, kibibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { MessageNotes } from '../core/ports/message-notes.ts';
 import type { Random } from '../core/ports/random.ts';
 import type { Submission, SubmissionTransaction } from '../core/ports/submission.ts';
 import { problem } from '../core/problem.ts';
@@ -22,6 +23,7 @@ import { describeReply, isAccepted, type Reply, reply } from '../core/reply.ts';
 import { submissionProtocol } from '../message/fix-ups.ts';
 import { composeMessageId } from '../message/message-id.ts';
 import type { HeaderSection } from '../message/header-section.ts';
+import { readSubject } from '../message/subject.ts';
 import { type IncomingMessage, readSubmission } from '../message/submission-content.ts';
 import type { ClientDirectory } from '../policy/client-directory.ts';
 import { parsePath } from './address-parser.ts';
@@ -43,6 +45,8 @@ export interface TransactionDependencies {
   readonly hostname: string;
   /** Of all listeners. */
   readonly unconfirmed: UnconfirmedAnswers;
+  /** Absent: nobody looks. */
+  readonly notes?: MessageNotes;
 }
 
 /** The connection a transaction is opened on. */
@@ -229,6 +233,7 @@ export class MailTransaction {
     if (message.kind === 'refused') return this.#refuseHeaders(message.reply);
     this.#traceParent = message.traceParent;
     this.#isUnique = message.messageId !== undefined;
+    this.#deps.notes?.noteSubject(this.#facts.id, () => readSubject(message.headers));
     await this.#refuseRepetition(isPeerGone); // It may have come to its end within its header section.
     const checked = this.#checkMessage(message);
     if ('kept' in checked) return this.#delivery.submitContent(message.content(this.#fixUps(), checked.kept));

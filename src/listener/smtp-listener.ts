@@ -7,6 +7,7 @@ import type { DurationMs } from '../core/clock.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
+import type { MessageNotes } from '../core/ports/message-notes.ts';
 import type { Random } from '../core/ports/random.ts';
 import type { Submission } from '../core/ports/submission.ts';
 import { problem, ProblemError } from '../core/problem.ts';
@@ -27,6 +28,8 @@ export interface SmtpListenerDependencies {
   readonly hostname: string;
   /** Of all listeners. */
   readonly unconfirmed: UnconfirmedAnswers;
+  /** Absent: nobody looks. */
+  readonly notes?: MessageNotes;
 }
 
 export class SmtpListener {

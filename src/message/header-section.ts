@@ -71,6 +71,12 @@ export class HeaderSection {
     return value === undefined ? undefined : this.#value(value);
   }
 
+  /** The value of the first field of that name: what follows the colon, folded as it came, without the last line end. */
+  firstRaw(name: string): Uint8Array | undefined {
+    const { value } = this.#fields(name).next();
+    return value === undefined ? undefined : this.raw.subarray(value.colon + 1, value.end);
+  }
+
   /**
    * The values of all fields of that name, in order: unfolded (RFC 5322 §2.2.3) and without white space around them. Octets that are not UTF-8
    * become U+FFFD.

@@ -1,5 +1,5 @@
 /**
- * Remembers what went through the relay lately: hears the log at all levels, whatever of it is written.
+ * Remembers what went through the relay lately: hears the log at all levels, whatever of it is written, and is told subjects, which the log is not.
  *
  * Bounded: {@link MOST_MESSAGES} messages with {@link MOST_STEPS} steps each, {@link MOST_CALLERS} callers, and texts that are cut. What is
  * heard is kept as it came and scrubbed of known secrets when it is read, so that a message costs a few map operations and no more.
@@ -18,8 +18,10 @@ import type {
   SeenMessage,
   SeenMessageInFull,
 } from '../core/ports/activity.ts';
+import type { QueueId } from '../core/ids.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { LogFields } from '../core/ports/log.ts';
+import { LONGEST_SUBJECT, type MessageNotes } from '../core/ports/message-notes.ts';
 import type { Problem } from '../core/problem.ts';
 import { boundedFields, cut, scrubbedDocument } from './kept-fields.ts';
 import type { LogObserver } from './observed-log.ts';
@@ -33,6 +35,8 @@ const FIRST_STEPS = 6;
 const MOST_CALLERS = 500;
 /** Recipients of a message. */
 const MOST_SHOWN = 20;
+/** Characters of a subject. What is kept beyond them lets the scrubber know a secret of which the cut would leave the beginning. */
+const SHOWN_OF_SUBJECT = 200;
 
 const OUTCOMES: Readonly<Record<string, MessageOutcome>> = {
   'message-queued': 'queued',
@@ -64,6 +68,7 @@ interface Step {
 
 interface MessageRecord {
   outcome: MessageOutcome;
+  subject: string | undefined;
   steps: Step[];
   dropped: number;
 }
@@ -87,7 +92,7 @@ export interface ActivityDeskOptions {
   readonly scrubber: Pick<Scrubber, 'scrub'>;
 }
 
-export class ActivityDesk implements Activity {
+export class ActivityDesk implements Activity, MessageNotes {
   readonly #options: ActivityDeskOptions;
   /** By queue id, the one heard of last at the end. */
   readonly #messages = new Map<string, MessageRecord>();
@@ -97,6 +102,7 @@ export class ActivityDesk implements Activity {
   readonly #waiting = new Set<() => void>();
   #count = 0;
   #isClosed = false;
+  #keepsSubjects = false;
 
   constructor(options: ActivityDeskOptions) {
     this.#options = options;
@@ -113,23 +119,41 @@ export class ActivityDesk implements Activity {
     }
   };
 
-  messages({ text, outcome, account, client }: MessageFilter, limit: number): readonly SeenMessage[] {
-    const wanted = text?.toLowerCase();
+  /** Whether subjects are kept; until told, they are not. Those that are there are forgotten where not. */
+  keepSubjects(isWanted: boolean): void {
+    this.#keepsSubjects = isWanted;
+    if (!isWanted) for (const record of this.#messages.values()) record.subject = undefined;
+  }
+
+  noteSubject(queueId: QueueId, read: () => string | undefined): void {
+    if (!this.#keepsSubjects) return;
+    const subject = read()?.slice(0, LONGEST_SUBJECT);
+    if (subject === undefined) return;
+    const record = this.#messages.get(queueId) ?? newMessage();
+    record.subject = subject;
+    toEnd(this.#messages, queueId, record, MOST_MESSAGES);
+  }
+
+  messages({ text, subject, outcome, account, client }: MessageFilter, limit: number): readonly SeenMessage[] {
     const found: SeenMessage[] = [];
     for (const [queueId, record] of [...this.#messages].toReversed()) {
       if (found.length >= limit) break;
+      if (!isHeardOf(record)) continue;
       if (outcome !== undefined && record.outcome !== outcome) continue;
       const seen = describe(queueId, record);
       if ((account !== undefined && seen.account !== account) || (client !== undefined && seen.client !== client)) continue;
-      if (wanted === undefined || isAbout(seen, wanted)) found.push(seen);
+      if (subject !== undefined && !holds(seen.subject, subject)) continue;
+      if (text === undefined || isAbout(seen, text)) found.push(seen);
     }
-    return this.#scrubbed(found);
+    return this.#scrubbed(found).map(withShortSubject);
   }
 
   message(queueId: string): SeenMessageInFull | undefined {
     const record = this.#messages.get(queueId);
-    if (record === undefined) return undefined;
-    return this.#scrubbed({ ...describe(queueId, record), steps: record.steps.map(describeStep), dropped: record.dropped });
+    if (record === undefined || !isHeardOf(record)) return undefined;
+    return withShortSubject(
+      this.#scrubbed({ ...describe(queueId, record), steps: record.steps.map(describeStep), dropped: record.dropped }),
+    );
   }
 
   callers(): readonly Caller[] {
@@ -185,7 +209,7 @@ export class ActivityDesk implements Activity {
     const rate = RATES[event];
     const now = this.#options.clock.now();
     if (rate !== undefined) this.#rates.add(rate, now);
-    const record = this.#messages.get(queueId) ?? { outcome: 'accepted', steps: [], dropped: 0 };
+    const record = this.#messages.get(queueId) ?? newMessage();
     record.outcome = OUTCOMES[event] ?? refusedByReply(record.outcome, fields) ?? record.outcome;
     record.steps.push({ at: now, level, fields: boundedFields(fields), message: cut(message) });
     if (record.steps.length > MOST_STEPS) {
@@ -223,6 +247,11 @@ function refusedByReply(known: MessageOutcome, { event, reply = '' }: LogFields)
   return reply.startsWith('4') ? 'deferred' : 'refused';
 }
 
+const newMessage = (): MessageRecord => ({ outcome: 'accepted', subject: undefined, steps: [], dropped: 0 });
+
+/** A subject alone is not worth a line: the log's word about its message is still to come. */
+const isHeardOf = ({ steps }: MessageRecord): boolean => steps.length > 0;
+
 const newCaller = (peer: string, client: string | undefined, now: EpochMs): CallerRecord => ({
   peer,
   client,
@@ -246,7 +275,7 @@ function toEnd<Value>(map: Map<string, Value>, key: string, value: Value, most: 
   }
 }
 
-function describe(queueId: string, { outcome, steps }: MessageRecord): SeenMessage {
+function describe(queueId: string, { outcome, subject, steps }: MessageRecord): SeenMessage {
   const latest = <Name extends keyof LogFields>(name: Name): LogFields[Name] | undefined =>
     steps.findLast(({ fields }) => fields[name] !== undefined)?.fields[name];
   const [first] = steps;
@@ -263,6 +292,7 @@ function describe(queueId: string, { outcome, steps }: MessageRecord): SeenMessa
     peer: latest('peer'),
     reversePath: latest('reversePath'),
     forwardPaths: [...forwardPaths].slice(0, MOST_SHOWN),
+    subject,
     messageId: latest('messageId'),
     size: latest('size'),
     reply: latest('reply'),
@@ -281,9 +311,22 @@ function describeCaller({ firstAt, lastAt, refusal, ...rest }: CallerRecord): Ca
   return defined({ ...rest, firstAt: moment(firstAt), lastAt: moment(lastAt), refusal: last });
 }
 
-function isAbout({ queueId, reversePath, forwardPaths, messageId, reply }: SeenMessage, wanted: string): boolean {
-  return [queueId, reversePath, ...forwardPaths, messageId, reply].some((text) => text?.toLowerCase().includes(wanted));
+function withShortSubject<Seen extends SeenMessage>(seen: Seen): Seen {
+  const { subject } = seen;
+  if (subject === undefined || subject.length <= SHOWN_OF_SUBJECT) return seen;
+  // No character is cut in two.
+  return { ...seen, subject: subject.slice(0, SHOWN_OF_SUBJECT).replace(/[\ud800-\udbff]$/, '') };
 }
+
+function isAbout(seen: SeenMessage, wanted: string): boolean {
+  const { queueId, reversePath, forwardPaths, subject, client, account, peer, messageId, reply } = seen;
+  return [queueId, reversePath, ...forwardPaths, subject, client, account, peer, messageId, reply].some((text) => holds(text, wanted));
+}
+
+/** Letters with marks may be written in two ways (Unicode Normalization Forms), which nobody who searches can see. */
+const comparable = (text: string): string => text.normalize('NFC').toLowerCase();
+
+const holds = (text: string | undefined, wanted: string): boolean => text !== undefined && comparable(text).includes(comparable(wanted));
 
 const moment = (at: EpochMs | undefined): string => new Date(at ?? 0).toISOString();
 

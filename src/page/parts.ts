@@ -100,3 +100,6 @@ export function addresses(all: readonly string[], most = 2): Child {
 /** The null reverse-path is one, too. */
 export const senderOf = (reversePath: string | undefined): string =>
   reversePath === undefined ? '' : reversePath === '' ? '<>' : reversePath;
+
+/** A subject may be written from right to left, and turns nothing else around. */
+export const subjectText = (subject: string | undefined): HTMLElement => h('bdi', { class: 'subject' }, subject);

@@ -7,6 +7,8 @@
  * @packageDocumentation
  */
 
+import { decodeEncodedWords } from '../message/encoded-words.ts';
+
 /** `''` for a field that is not there. */
 export interface HeaderSummary {
   readonly from: string;
@@ -21,7 +23,7 @@ const LONGEST_VALUE = 500;
 
 export function summarizeHeader(content: Buffer): HeaderSummary {
   const fields = headerFields(content);
-  const value = (name: string): string => decodeWords(fields.get(name) ?? '').slice(0, LONGEST_VALUE);
+  const value = (name: string): string => decodeEncodedWords((fields.get(name) ?? '').slice(0, 8 * LONGEST_VALUE)).slice(0, LONGEST_VALUE);
   return { from: value('from'), to: value('to'), subject: value('subject'), messageId: value('message-id') };
 }
 
@@ -48,32 +50,4 @@ function headerFields(content: Buffer): Map<string, string> {
     if (name !== '' && !fields.has(name)) fields.set(name, line.slice(colon + 1).trim());
   }
   return fields;
-}
-
-/** RFC 2047 §2. White space between two encoded words is not part of the text (§6.2). */
-function decodeWords(value: string): string {
-  if (!value.includes('=?')) return value;
-  return value
-    .slice(0, 8 * LONGEST_VALUE)
-    .replace(/(\?=)[ \t]+(?==\?)/g, '$1')
-    .replace(/=\?([^?\s]{1,40})\?([bq])\?([^?\s]*)\?=/gi, (word: string, charset: string, encoding: string, encoded: string) => {
-      const octets = encoding.toLowerCase() === 'b' ? Buffer.from(encoded, 'base64') : decodeQ(encoded);
-      return decodeCharset(charset.replace(/\*.*$/, ''), octets) ?? word;
-    });
-}
-
-function decodeQ(encoded: string): Buffer {
-  const octets = encoded
-    .replaceAll('_', ' ')
-    .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(octets, 'latin1');
-}
-
-function decodeCharset(charset: string, octets: Buffer): string | undefined {
-  try {
-    return new TextDecoder(charset).decode(octets);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined; // A charset that nobody knows: the word is shown as it came.
-    throw error;
-  }
 }

@@ -26,8 +26,8 @@ export interface HoldableSink extends SinkUnderTest {
 const MEBIBYTE = 1_048_576;
 /** What sockets, pipes and the kernel may hold of a message that the other side does not take. */
 const MOST_AHEAD = 24 * MEBIBYTE;
-/** Of the whole process, other side included where it is in it. A sink that holds a message of 150 MiB goes beyond. */
-const MOST_GROWTH = 80 * MEBIBYTE;
+/** Of the whole process, other side included where it is in it; up to 82 MiB were seen. A sink that holds a message of 150 MiB goes beyond. */
+const MOST_GROWTH = 110 * MEBIBYTE;
 
 const sha256 = (octets: Buffer): string => createHash('sha256').update(octets).digest('hex');
 const never = new AbortController().signal;

@@ -128,7 +128,7 @@ export function queueControlContract(name: string, make: MakeQueue): void {
       const { queue, spool } = await make();
       await accept(spool, newMessage(1), Buffer.from('Subject: Grüße\r\nTo: x\r\n y\r\n\r\n..body\r\n'));
       const { items } = await queue.list({}, 1);
-      expect(await queue.show(id(1))).toEqual({ ...items[0], headers: 'Subject: Grüße\r\nTo: x\r\n y\r\n\r\n' });
+      expect(await queue.show(id(1))).toEqual({ ...items[0], headers: 'Subject: Grüße\r\nTo: x\r\n y\r\n\r\n', subject: 'Grüße' });
     });
 
     it('shows one whose header section is too large without it', async () => {

@@ -112,6 +112,39 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('finds messages by what is read in their subjects, and shows those as they were meant', async () => {
+    const { relay: running, url } = await site();
+    const subjects = ['=?utf-8?B?UmVjaG51bmcgZsO8ciBNw6Ryeg==?=', `=?utf-8?Q?evil=E2=80=AE?= ${EVIL}`, 'שלום'];
+    for (const subject of subjects) expect((await send(running.port, { content: `Subject: ${subject}\r\n\r\nbody\r\n` })).code).toBe(250);
+    const { page, complaints } = await openPage(browser!);
+    await go(page, url, 'messages');
+    const shown = (): Promise<string[]> => page.locator('main .subject').allTextContents();
+    await expect.poll(shown).toEqual(['שלום', `evil ${EVIL}`, 'Rechnung für März']);
+    expect(await page.locator('main img').count()).toBe(0);
+    const search = page.getByRole('searchbox', { name: /subject/ });
+    await search.fill('MÄRZ');
+    await search.press('Enter');
+    await expect.poll(shown).toEqual(['Rechnung für März']);
+    await page
+      .getByRole('link', { name: /ago|now/ })
+      .first()
+      .click();
+    await page.getByRole('heading', { name: 'Path through the relay' }).waitFor();
+    expect(await shown()).toEqual(['Rechnung für März']);
+    expect(await accessibilityFindings(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
+  it('has no place for subjects where they are not kept', async () => {
+    const { relay: running, url } = await site({ admin: { subjects: false } });
+    expect((await send(running.port)).code).toBe(250);
+    const { page } = await openPage(browser!);
+    await go(page, url, 'messages');
+    await page.getByText('someone@example.test').waitFor();
+    expect(await page.locator('main th').allTextContents()).not.toContain('Subject');
+    expect(await page.locator('main .subject').count()).toBe(0);
+  });
+
   it('leaves the keyboard where it was, and what a button did, when it draws itself again', async () => {
     const {
       relay: { port },
@@ -134,7 +167,8 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
 
   it('looks right and is accessible on each page, wide and narrow, light and dark', async () => {
     const { relay: running, url } = await site({ fetch: FETCH });
-    await send(running.port, { from: MAILBOX, to: MAILBOX });
+    const content = `Subject: ${'Invoice 4711 for October, '.repeat(8)}${'x'.repeat(100)}\r\n\r\nbody\r\n`;
+    await send(running.port, { from: MAILBOX, to: MAILBOX, content });
     await expect.poll(() => running.log.of('fetch-set-aside').length, SOON).toBe(1);
     await send(running.port, { from: 'stranger@example.test' });
     await leaveDeadLetter(running, url);
@@ -242,6 +276,8 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     const { relay: running, url } = await site();
     await leaveDeadLetter(running, url);
     const { page } = await openPage(browser!);
+    await go(page, url, `queue/${running.log.of('dead-letter')[0]?.queueId}`);
+    expect(await page.locator('main .subject').allTextContents()).toEqual(['test']);
     await go(page, url, 'queue');
     await page
       .getByRole('checkbox', { name: /Select message/ })

@@ -45,8 +45,9 @@ async function untilReceived(...subjects: string[]): Promise<void> {
 }
 
 describe('few file descriptors', () => {
-  it('32 from the start are too few: it ends at once, and says of what there was not enough', { timeout: 60_000 }, async () => {
-    await expect(lab.start({ through: ['prlimit', '--nofile=32:32'] })).rejects.toThrow(/EMFILE: too many open files/);
+  // Node 20 needs more than 40, Node 24 starts with 26.
+  it('20 from the start are too few: it ends at once, and says of what there was not enough', { timeout: 60_000 }, async () => {
+    await expect(lab.start({ through: ['prlimit', '--nofile=20:20'] })).rejects.toThrow(/EMFILE: too many open files/);
   });
 
   it('64 from the start are enough', { timeout: 60_000 }, async () => {

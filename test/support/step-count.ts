@@ -25,7 +25,7 @@ export interface StepCounter<Module> {
  */
 export async function countSteps<Module>(load: () => Promise<Module>, isCounted: (url: string) => boolean): Promise<StepCounter<Module>> {
   // Some counts are lost at the moment a function is compiled again, so it never is; the counts are exact then.
-  for (const flag of ['--no-opt', '--no-sparkplug', '--no-flush-bytecode']) setFlagsFromString(flag);
+  for (const flag of ['--no-opt', '--no-sparkplug', '--no-maglev', '--no-flush-bytecode']) setFlagsFromString(flag);
   const session = new Session();
   session.connect();
   session.post('Profiler.enable');

@@ -1,7 +1,7 @@
 /**
  * What went through the relay lately, for whoever looks at it now: messages, whether they were queued or not, and who connects.
  *
- * It is kept in memory, a bounded amount of it, from what the log says at any level. It is no record: that is the log, and the queue for mail that waits.
+ * It is kept in memory, a bounded amount of it, from what the log says at any level, and from notes (message-notes.ts). It is no record: that is the log, and the queue for mail that waits.
  * The values are documents, ready to become JSON: moments are texts in ISO 8601, UTC. Known secrets are removed by value.
  *
  * @packageDocumentation
@@ -26,6 +26,8 @@ export interface SeenMessage {
   readonly peer?: string;
   readonly reversePath?: string;
   readonly forwardPaths: readonly string[];
+  /** Decoded, on one line, at most 200 characters; absent where it has none, or it is not kept, or the message came before the start. */
+  readonly subject?: string;
   readonly messageId?: string;
   /** Octets. */
   readonly size?: number;
@@ -91,8 +93,10 @@ export type RateWindow = (typeof RATE_WINDOWS)[number];
 
 /** Which messages. All that are given must fit. */
 export interface MessageFilter {
-  /** Part of a sender, recipient, queue id, Message-ID or reply; in any case of letters. */
+  /** Part of a sender, recipient, subject, queue id, client, account, peer, Message-ID or reply; in any case of letters. */
   readonly text?: string | undefined;
+  /** Part of a subject; in any case of letters. */
+  readonly subject?: string | undefined;
   readonly outcome?: MessageOutcome | undefined;
   readonly account?: string | undefined;
   readonly client?: string | undefined;

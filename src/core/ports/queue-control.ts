@@ -59,6 +59,8 @@ export interface QueueItem {
 /** The same, with its header section as it is, read as UTF-8; empty where it is larger than 64 KB. */
 export interface QueueItemInFull extends QueueItem {
   readonly headers: string;
+  /** Decoded from them, on one line, at most 256 characters; absent where there is none. */
+  readonly subject?: string;
 }
 
 /** An answer to {@link QueueControl.list}. */

@@ -2,7 +2,7 @@
 import { MESSAGE_OUTCOMES, type MessageOutcome, type SeenMessage, type SeenMessageInFull } from '../../core/ports/activity.ts';
 import { h, replace } from '../dom.ts';
 import { ago, describeOctets } from '../format.ts';
-import { addresses, badge, choice, facts, field, problemNote, section, senderOf, table, type Tone } from '../parts.ts';
+import { addresses, badge, choice, facts, field, problemNote, section, senderOf, subjectText, table, type Tone } from '../parts.ts';
 import { type Stage, type View, drawn } from '../view.ts';
 import { WORDS } from '../words.ts';
 
@@ -51,7 +51,8 @@ async function list({ server, place, query, filter }: Stage): Promise<() => Prom
 
 const one = drawn(async ({ server, place, rest }) => {
   const message = await server.get<SeenMessageInFull>(`/api/v1/messages/${encodeURIComponent(rest)}`);
-  const { queueId, outcome, firstAt, account, client, peer, reversePath, forwardPaths, messageId, size, problem, steps, dropped } = message;
+  const { queueId, outcome, firstAt, account, client, peer, reversePath, forwardPaths, messageId, size, problem, steps, dropped, subject } =
+    message;
   const isWaiting = outcome === 'queued' || outcome === 'deferred' || outcome === 'dead-letter';
   replace(
     place,
@@ -67,6 +68,7 @@ const one = drawn(async ({ server, place, rest }) => {
         [W.columns.time, ago(firstAt)],
         [W.columns.from, senderOf(reversePath)],
         [W.columns.to, addresses(forwardPaths, 20)],
+        subject === undefined ? undefined : [W.columns.subject, subjectText(subject)],
         [W.columns.via, [client, account, peer].filter((name) => name !== undefined).join(', ')],
         messageId === undefined ? undefined : ['Message-ID', h('code', {}, messageId)],
         size === undefined ? undefined : ['Size', describeOctets(size)],
@@ -104,6 +106,8 @@ const one = drawn(async ({ server, place, rest }) => {
 /** Also on the overview. */
 export function messageTable(items: readonly SeenMessage[]): HTMLElement {
   const C = W.columns;
+  const subjects = { title: C.subject, label: C.subject, cell: ({ subject }: SeenMessage) => subjectText(subject) };
+  const hasSubjects = items.some(({ subject }) => subject !== undefined); // They need not be kept.
   return table(
     W.title,
     [
@@ -111,6 +115,7 @@ export function messageTable(items: readonly SeenMessage[]): HTMLElement {
       { title: C.outcome, label: C.outcome, cell: ({ outcome }) => badge(TONES[outcome], WORDS.outcomes[outcome]) },
       { title: C.from, label: C.from, cell: ({ reversePath }) => h('span', { class: 'address' }, senderOf(reversePath)) },
       { title: C.to, label: C.to, cell: ({ forwardPaths }) => addresses(forwardPaths) },
+      ...(hasSubjects ? [subjects] : []),
       { title: C.via, label: C.via, cell: ({ client, account }) => [client, account].filter((name) => name !== undefined).join(', ') },
       { title: C.reply, label: C.reply, cell: ({ reply, problem }) => h('span', { class: 'reply' }, problem?.cause ?? reply ?? '') },
     ],

@@ -2,7 +2,7 @@
 import type { QueueItemInFull, QueueRecipient } from '../../core/ports/queue-control.ts';
 import { type Child, h, replace } from '../dom.ts';
 import { ago, describeOctets } from '../format.ts';
-import { badge, facts, refusalNote, section, senderOf, table } from '../parts.ts';
+import { badge, facts, refusalNote, section, senderOf, subjectText, table } from '../parts.ts';
 import { Refusal } from '../server.ts';
 import type { Stage } from '../view.ts';
 import { WORDS } from '../words.ts';
@@ -36,7 +36,7 @@ export async function queuedMessage({ server, place, rest }: Stage): Promise<() 
 }
 
 function described(item: QueueItemInFull): Child[] {
-  const { queueId, acceptedAt, reversePath, account, client, messageId, size, nextAttemptAt, hold, headers, recipients } = item;
+  const { queueId, acceptedAt, reversePath, account, client, messageId, size, nextAttemptAt, hold, headers, subject, recipients } = item;
   return [
     h(
       'section',
@@ -45,6 +45,7 @@ function described(item: QueueItemInFull): Child[] {
         [C.state, queueState(item)],
         [C.accepted, ago(acceptedAt)],
         [C.from, senderOf(reversePath)],
+        subject === undefined ? undefined : [WORDS.messages.columns.subject, subjectText(subject)],
         [C.account, `${account}, ${client}`],
         ['Message-ID', h('code', {}, messageId)],
         ['Size', describeOctets(size)],

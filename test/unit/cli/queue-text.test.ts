@@ -61,7 +61,8 @@ describe('a listing', () => {
 
 describe('one message', () => {
   it('is told whole, replies verbatim', () => {
-    const text = itemText({ ...item({ warnedAt: '2026-11-23T11:00:00.000Z' }), headers: 'Subject: x\r\nTo: a\r\n b\r\n\r\n' }, NOW);
+    const headers = 'Subject: =?utf-8?Q?=C3=BC?=\r\nTo: a\r\n b\r\n\r\n';
+    const text = itemText({ ...item({ warnedAt: '2026-11-23T11:00:00.000Z' }), headers, subject: 'ü' }, NOW);
     expect(text).toBe(
       [
         'Message       1M83T4CM00000000',
@@ -69,6 +70,7 @@ describe('one message', () => {
         'Client        erp',
         'Accepted      2026-11-23 09:00Z (3 h ago)',
         'From          erp@contoso.test',
+        'Subject       ü',
         'Message-ID    <1@contoso.test>',
         'Size          4096 octets',
         'Attempts      3',
@@ -81,7 +83,7 @@ describe('one message', () => {
         '    451 4.7.500 busy',
         '',
         'Header section',
-        '  Subject: x',
+        '  Subject: =?utf-8?Q?=C3=BC?=',
         '  To: a',
         '   b',
         '',
@@ -109,6 +111,7 @@ describe('one message', () => {
           recipients: [{ address: evil, state: 'pending', reply: { code: 450, text: [evil] } }],
         }),
         headers: `Subject: ${evil}\r\n`,
+        subject: evil,
       },
       NOW,
     );

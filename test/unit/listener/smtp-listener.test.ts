@@ -23,6 +23,7 @@ async function open(settings: Partial<SmtpListenerSettings> = {}) {
   const log = new MemoryLog();
   const clock = new FakeClock();
   const clients = new ClientDirectory([testClient({ networks: ['127.0.0.0/8'], senders: ['*@postern.test'] })]);
+  const subjects: [string, string | undefined][] = [];
   const listener = new SmtpListener(stageSettings(settings), {
     submission,
     clients,
@@ -31,10 +32,11 @@ async function open(settings: Partial<SmtpListenerSettings> = {}) {
     log,
     hostname: 'relay.test',
     unconfirmed: new UnconfirmedAnswers(clock),
+    notes: { noteSubject: (queueId, read) => void subjects.push([queueId, read()]) },
   });
   listeners.push(listener);
   const { host, port } = await listener.open();
-  return { listener, submission, log, clock, host, port };
+  return { listener, submission, log, subjects, clock, host, port };
 }
 
 afterEach(async () => {
@@ -133,6 +135,30 @@ describe('closing', () => {
     await talk.closed();
     expect(talk.unread).toBe('');
   });
+});
+
+test('subjects are told of each message that has one, whatever becomes of it, and nothing of them is in the log', async () => {
+  const { submission, log, subjects, port } = await open();
+  const talk = SmtpTalk.plain(port);
+  await talk.reply();
+  await talk.ask('EHLO x');
+  const send = async (headers: string): Promise<string> => {
+    await talk.ask('MAIL FROM:<scan@postern.test>');
+    await talk.ask('RCPT TO:<a@example.test>');
+    await talk.ask('DATA');
+    return talk.ask(`${headers}\r\nbody\r\n.`);
+  };
+  expect(await send('Subject: =?utf-8?Q?canary_=C3=BC?=\r\n')).toMatch(/^250/);
+  expect(await send('To: a@example.test\r\n')).toMatch(/^250/);
+  expect(await send('Subject: canary two\r\nFrom: stranger@example.test\r\n')).toMatch(/^550/);
+  const [first, second, third] = submission.transactions.map(({ start: { queueId } }) => queueId);
+  expect(subjects).toEqual([
+    [first, 'canary ü'],
+    [second, undefined],
+    [third, 'canary two'],
+  ]);
+  expect(log.lines.length).toBeGreaterThan(0);
+  expect(JSON.stringify(log.lines)).not.toContain('canary');
 });
 
 describe('renewing the certificate', () => {

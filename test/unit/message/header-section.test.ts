@@ -157,7 +157,10 @@ describe('asking for fields', () => {
 
   it('decodes UTF-8 and survives what is not', async () => {
     expect((await headersOf('S: \xc3\xa9\r\n\r\n')).first('S')).toBe('é');
-    expect((await headersOf('S: B\xfcro <a@b>\r\n\r\n')).first('S')).toBe('B\ufffdro <a@b>');
+    const headers = await headersOf('T: 1\r\nS: B\xfcro\r\n <a@b>\r\nS: 2\r\n\r\n');
+    expect(headers.first('S')).toBe('B\ufffdro <a@b>');
+    expect(textOf(headers.firstRaw('s') ?? new Uint8Array())).toBe(' B\xfcro\r\n <a@b>');
+    expect(headers.firstRaw('U')).toBeUndefined();
   });
 
   it('does not take an mbox separator for a field', async () => {

@@ -79,6 +79,95 @@ describe('messages', () => {
   });
 });
 
+describe('subjects', () => {
+  const note = (number: number, subject: string | undefined): void => desk.noteSubject(id(number), () => subject);
+  const subjectOf = (number: number): string | undefined => desk.message(id(number))?.subject;
+
+  beforeEach(() => desk.keepSubjects(true));
+
+  it('are shown with their messages, once the log has spoken of those', () => {
+    note(1, 'Invoice 4711');
+    expect([desk.messages({}, 10), desk.message(id(1))]).toEqual([[], undefined]);
+    say('message-relayed', { queueId: id(1), reply: '250 OK' });
+    say('message-relayed', { queueId: id(2) });
+    note(2, 'of one that the log has spoken of before');
+    say('message-relayed', { queueId: id(3) });
+    note(3, undefined);
+    expect(desk.messages({}, 10).map(({ subject }) => subject)).toEqual([
+      undefined,
+      'of one that the log has spoken of before',
+      'Invoice 4711',
+    ]);
+    expect(subjectOf(1)).toBe('Invoice 4711');
+    expect(desk.messages({}, 10)[0]).not.toHaveProperty('subject');
+  });
+
+  it.each([
+    [{ subject: 'INVOICE' }, [1]],
+    [{ text: 'invoice' }, [2, 1]],
+    [{ text: 'erp' }, [1]],
+    [{ text: '10.0.0.7' }, [1]],
+    [{ text: 'sales' }, [2]],
+    [{ subject: 'ma\u0308rz' }, [1]],
+    [{ subject: 'invoice', text: 'a@x.test' }, [1]],
+    [{ subject: 'invoice', outcome: 'refused' as const }, []],
+    [{ subject: 'nothing' }, []],
+  ])('and others are found by %o', (filter, found) => {
+    note(1, 'Invoice for M\u00e4rz');
+    say('message-relayed', { queueId: id(1), client: 'erp', peer: '10.0.0.7', reversePath: 'a@x.test' });
+    say('message-refused', { queueId: id(2), account: 'sales', reversePath: 'invoice@x.test' });
+    expect(ids(filter, 10)).toEqual(found.map(id));
+  });
+
+  it('go with their messages, and make no more of them', () => {
+    for (let number = 0; number < 2_001; number += 1) {
+      note(number, `subject ${number}`);
+      say('message-queued', { queueId: id(number) });
+    }
+    expect(desk.message(id(0))).toBeUndefined();
+    expect(ids({}, 3_000)).toHaveLength(2_000);
+    expect(ids({ subject: 'subject 0' }, 10)).toEqual([]);
+    for (let number = 3_000; number < 6_000; number += 1) note(number, 'of a message that nobody ever hears of');
+    expect(desk.messages({}, 10)).toEqual([]);
+  });
+
+  it('are bounded, and no character is cut in two', () => {
+    note(1, `x${'😀'.repeat(5_000)}`);
+    say('message-relayed', { queueId: id(1) });
+    expect(subjectOf(1)).toBe(`x${'😀'.repeat(99)}`);
+  });
+
+  it('are neither asked for nor kept until that is wanted, and forgotten when it is not wanted any more', () => {
+    const quiet = new ActivityDesk({ clock, scrubber });
+    quiet.noteSubject(id(1), () => {
+      throw new Error('asked for');
+    });
+    note(1, 'Invoice');
+    say('message-relayed', { queueId: id(1) });
+    desk.keepSubjects(false);
+    note(2, 'Invoice');
+    say('message-relayed', { queueId: id(2) });
+    expect(desk.messages({}, 10).map(({ subject }) => subject)).toEqual([undefined, undefined]);
+    desk.keepSubjects(true);
+    expect([subjectOf(1), ids({ subject: 'invoice' }, 10)]).toEqual([undefined, []]);
+  });
+
+  it('show no secret, nor the beginning of one where they are cut', () => {
+    note(1, 'Your password is canary-secret-1, keep it');
+    note(2, `${'x'.repeat(190)} canary-secret-1`);
+    note(3, `${'x'.repeat(190)} ${'canary-token'.repeat(20)}`);
+    for (const number of [1, 2, 3]) say('message-relayed', { queueId: id(number) });
+    scrubber.add('canary-secret-1');
+    scrubber.add('canary-token'.repeat(20));
+    expect(desk.messages({}, 10).map(({ subject }) => subject)).toEqual([
+      `${'x'.repeat(190)} [secret]`,
+      `${'x'.repeat(190)} [secret]`,
+      'Your password is [secret], keep it',
+    ]);
+    expect(subjectOf(2)).toBe(`${'x'.repeat(190)} [secret]`);
+  });
+});
+
 describe('callers', () => {
   it('are told apart by client and address, and counted', () => {
     const session = { listener: '127.0.0.1:2525', peer: '10.0.0.7' };

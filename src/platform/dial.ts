@@ -14,6 +14,7 @@ import * as tls from 'node:tls';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { connectFailure, DialError, tlsFailure } from './dial-error.ts';
+import { SharedLookups } from './shared-lookups.ts';
 import { clientTrust } from './tls-contexts.ts';
 import { withoutCertificate } from './tls-session-form.ts';
 import type { ResumableSession, TlsSessions } from './tls-sessions.ts';
@@ -49,6 +50,7 @@ export type TlsUpgrade = Pick<DialRequest, 'clock' | 'deadline' | 'signal' | 'ca
   readonly port: number;
 };
 
+const lookups = new SharedLookups(systemLookup);
 const DEFAULT_DEADLINE = seconds(30);
 /** The resolver library waits up to 25 s for a server that never answers; the application may have given up by then. */
 const DNS_DEADLINE = seconds(10);
@@ -77,7 +79,8 @@ async function connectTcp(request: DialRequest): Promise<Socket> {
   const target = `${host}:${port}`;
   const socket = new Socket();
   const guard = watch(socket, target, clock, deadline, signal);
-  const resolve = guardedLookup(target, clock, request.lookup ?? systemLookup, guard.fail);
+  const lookup: LookupFunction = request.lookup ?? ((...question) => lookups.ask(clock, ...question));
+  const resolve = guardedLookup(target, clock, lookup, guard.fail);
   const onError = (error: Error): void => guard.fail(connectFailure(target, error));
   return guard.settle(() => {
     socket.on('error', onError);

@@ -32,6 +32,9 @@ export class DialogueOver extends Error {
   }
 }
 
+/** Made once: each session ends with it, and most have nobody who still listens. */
+const GONE = new DialogueOver('gone');
+
 const MOST_WAITING = 65_536;
 const HANDSHAKE_LIMIT = seconds(10);
 /** First octet of a TLS record with a handshake (RFC 8446 §5.1). */
@@ -111,7 +114,7 @@ export class AppConnection {
     await new Promise<void>((resolve, reject) => {
       const fail = (error?: Error): void => {
         timer.cancel();
-        this.#gone.abort();
+        this.#gone.abort(GONE);
         reject(new DialogueOver('tls-failed', error?.message ?? 'closed'));
       };
       const timer = this.#clock.startTimer(HANDSHAKE_LIMIT, () => secured.destroy(new Error('handshake timed out')), {
@@ -174,7 +177,7 @@ export class AppConnection {
   readonly #onEnd = (): void => this.#end('gone');
   readonly #onError = (): void => this.#onClose();
   readonly #onClose = (): void => {
-    this.#gone.abort();
+    this.#gone.abort(GONE);
     this.#end('gone');
   };
 

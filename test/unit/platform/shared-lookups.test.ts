@@ -10,14 +10,12 @@ function resolver() {
   const clock = new FakeClock();
   const asked: { readonly name: string; readonly answer: Answer }[] = [];
   const heard: string[] = [];
-  const lookups = new SharedLookups((name, _options, callback) => void asked.push({ name, answer: callback as Answer }));
+  const lookups = new SharedLookups((name, _options, callback) => void asked.push({ name, answer: callback }));
   const ask = (who: string, name: string, options: LookupOptions = { all: true }): void =>
-    lookups.ask(
-      clock,
-      name,
-      options as LookupOptions & { all: true },
-      (error, addresses) => void heard.push(`${who} ${error?.code ?? (addresses as unknown as LookupAddress[])[0]?.address}`),
-    );
+    lookups.ask(clock, name, options, (error, addresses) => {
+      const [first] = Array.isArray(addresses) ? addresses : [];
+      heard.push(`${who} ${error?.code ?? first?.address}`);
+    });
   return { clock, asked, heard, ask };
 }
 

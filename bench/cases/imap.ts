@@ -18,7 +18,7 @@ import { BenchUpstream } from '../kit/upstream.ts';
 const OCTETS = 16_384;
 const SESSIONS = 32;
 const MILLISECONDS = 3_000;
-const LOGINS = 200;
+const LOGINS = 1_024;
 const PASSWORD = 'bench-Passw0rd.of-the-lab';
 
 interface ReadSystem extends System {
@@ -42,10 +42,11 @@ export const imap: BenchCase = {
       ];
       await withSystems(starts, async (systems) => {
         console.log(load());
-        const figures = await inTurns(systems, rounds, (system) => measure(system));
+        const figures = await inTurns(systems, rounds, (system) => measure(system, server));
         figures.print();
         verdict('FETCH/s relative to haproxy', figures.ratios('postern', 'haproxy', 'FETCH/s'), { atLeast: 0.9 });
         verdict('CPU ms of a login', figures.of('postern', 'login CPU ms'), { atMost: 1.2 });
+        verdict('TLS sessions resumed at logins, %', figures.of('postern', 'resumed %'), { atLeast: 95 });
       });
     } finally {
       server.child.disconnect();
@@ -54,12 +55,27 @@ export const imap: BenchCase = {
   },
 };
 
-async function startServer(certPem: string, keyPem: string): Promise<{ child: ChildProcess; port: number }> {
+interface MailServer {
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+async function startServer(certPem: string, keyPem: string): Promise<MailServer> {
   const script = fileURLToPath(new URL('../idle-upstream.ts', import.meta.url));
   const child = fork(script, [certPem, keyPem, String(OCTETS)], { execArgv: ['--import', 'tsx'] });
-  const port = await new Promise<number>((resolve) => void child.once('message', (said: { port: number }) => resolve(said.port)));
+  const { port } = await said<{ port: number }>(child);
   return { child, port };
 }
+
+/** Since it was last asked. */
+function countHandshakes({ child }: MailServer): Promise<{ handshakes: number; resumed: number }> {
+  const answer = said<{ handshakes: number; resumed: number }>(child);
+  child.send({ isCounting: true });
+  return answer;
+}
+
+const said = <Answer>(child: ChildProcess): Promise<Answer> =>
+  new Promise((resolve) => void child.once('message', (answer) => resolve(answer as Answer)));
 
 async function startReadingPostern(tokens: BenchUpstream, serverPort: number, caPem: string): Promise<ReadSystem> {
   const host = '127.0.0.1';
@@ -90,11 +106,13 @@ async function startReadingPostern(tokens: BenchUpstream, serverPort: number, ca
   return { ...system, port, login: `LOGIN bench ${PASSWORD}` };
 }
 
-async function measure({ port, pid, login }: ReadSystem): Promise<Measured> {
+async function measure({ port, pid, login }: ReadSystem, server: MailServer): Promise<Measured> {
+  await countHandshakes(server);
   const beforeLogins = processorTime(pid);
   for (let count = 0; count < LOGINS; count += SESSIONS)
     await Promise.all(Array.from({ length: SESSIONS }, () => signInAndLeave(port, login)));
   const loginTime = (processorTime(pid) - beforeLogins) / (Math.ceil(LOGINS / SESSIONS) * SESSIONS);
+  const { handshakes, resumed } = await countHandshakes(server);
   const readers = await Promise.all(Array.from({ length: SESSIONS }, () => Reader.open(port, login)));
   const before = processorTime(pid);
   const began = performance.now();
@@ -110,7 +128,7 @@ async function measure({ port, pid, login }: ReadSystem): Promise<Measured> {
   );
   const seconds = (performance.now() - began) / 1000;
   const used = processorTime(pid) - before;
-  return { 'FETCH/s': fetched / seconds, 'CPU ms': used / fetched, 'login CPU ms': loginTime };
+  return { 'FETCH/s': fetched / seconds, 'CPU ms': used / fetched, 'login CPU ms': loginTime, 'resumed %': (100 * resumed) / handshakes };
 }
 
 async function signInAndLeave(port: number, login: string): Promise<void> {

@@ -37,14 +37,20 @@ export async function visitTokenHost(tokenUrl: string, ca: string | undefined, d
     const cause = `the token URL of ${host} is not https://; nothing was sent`;
     throw new ProblemError(problem('TOKEN_MISCONFIGURED', cause, { remedy: 'Correct providers.NAME.tokenUrl in postern.yaml.' }));
   }
-  const socket = await dial({ host, port, tls: isTls ? 'implicit' : 'none', ca, deadline: CONNECT_DEADLINE, clock }).catch(
-    (error: unknown) => {
-      if (!(error instanceof DialError)) throw error;
-      throw new ProblemError(dialProblem(error, { kind: 'token endpoint', key: 'providers.NAME.tokenUrl', starttls: '' }), {
-        cause: error,
-      });
-    },
-  );
+  const socket = await dial({
+    host,
+    port,
+    tls: isTls ? 'implicit' : 'none',
+    ca,
+    deadline: CONNECT_DEADLINE,
+    clock,
+    mayResume: false,
+  }).catch((error: unknown) => {
+    if (!(error instanceof DialError)) throw error;
+    throw new ProblemError(dialProblem(error, { kind: 'token endpoint', key: 'providers.NAME.tokenUrl', starttls: '' }), {
+      cause: error,
+    });
+  });
   const description = describe(socket, `${host}:${port}`);
   try {
     const head = await readHead(socket, url, clock, ANSWER_DEADLINE);

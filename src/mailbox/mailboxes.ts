@@ -18,6 +18,7 @@ import { MailboxError, type MailboxProtocol, type MailboxRequest, type MailboxUp
 import type { TokenSource } from '../core/ports/token-source.ts';
 import { type Problem, problem } from '../core/problem.ts';
 import { type Dial, dial } from '../platform/dial.ts';
+import { LinkedAbort } from '../platform/linked-abort.ts';
 import { PasswordGuard } from '../policy/password-guard.ts';
 import { SessionCount } from '../policy/session-count.ts';
 import { type Leave, type NoPlace, SessionPlaces } from './session-places.ts';
@@ -81,12 +82,21 @@ export class Mailboxes implements MailboxUpstream {
     const mailbox = this.#accounts.get(name);
     if (mailbox === undefined) throw new Error(`there is no account ${name}`);
     this.#throwIfPaused(mailbox);
-    const anyEnd = signal === undefined ? this.#stopping.signal : AbortSignal.any([signal, this.#stopping.signal]);
-    const leave = await mailbox.places.take(anyEnd);
+    const ending = new LinkedAbort([signal, this.#stopping.signal]);
+    try {
+      return await this.#openOnce(mailbox, protocol, ending);
+    } finally {
+      ending.release();
+    }
+  }
+
+  async #openOnce(mailbox: AccountMailbox, protocol: MailboxProtocol, ending: LinkedAbort): Promise<OpenMailbox> {
+    const { name } = mailbox.account;
+    const leave = await mailbox.places.take(ending.signal);
     if (typeof leave === 'string') throw new MailboxError(noPlace(mailbox, leave));
     try {
       this.#throwIfPaused(mailbox); // Things may have changed during the wait.
-      const session = await this.#signIn(mailbox, protocol, anyEnd);
+      const session = await this.#signIn(mailbox, protocol, ending);
       const uncount = this.#open[protocol].enter(name, undefined);
       return openMailbox(protocol, session, () => {
         uncount?.();
@@ -104,13 +114,16 @@ export class Mailboxes implements MailboxUpstream {
     this.#stopping.abort();
   }
 
-  async #signIn({ account }: AccountMailbox, protocol: MailboxRequest['protocol'], signal: AbortSignal) {
-    const late = new AbortController();
-    const timer = this.#deps.clock.startTimer(OPEN_DEADLINE, () => late.abort());
+  async #signIn({ account }: AccountMailbox, protocol: MailboxRequest['protocol'], ending: LinkedAbort) {
+    let isLate = false;
+    const timer = this.#deps.clock.startTimer(OPEN_DEADLINE, () => {
+      isLate = true;
+      ending.abort(undefined);
+    });
     try {
-      return await signInToMailbox(account, protocol, this.#deps, AbortSignal.any([signal, late.signal]));
+      return await signInToMailbox(account, protocol, this.#deps, ending.signal);
     } catch (error) {
-      if (!late.signal.aborted) throw error;
+      if (!isLate) throw error;
       const cause = `account ${account.name}: signing in with ${protocol.toUpperCase()} took more than ${OPEN_DEADLINE / 1000} s`;
       throw new MailboxError(problem('UPSTREAM_TIMEOUT', cause), { cause: error });
     } finally {

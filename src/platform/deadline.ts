@@ -5,6 +5,7 @@
  */
 import type { DurationMs } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import { LinkedAbort } from './linked-abort.ts';
 
 /** When it is over. */
 export interface Deadline {
@@ -21,23 +22,18 @@ export async function withinDeadline<Result>(
   { clock, deadline, expired, signals = [] }: Deadline,
   action: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
-  const ending = new AbortController();
+  const ending = new LinkedAbort(signals);
   const ended = new Promise<never>((_resolve, reject) => {
-    ending.signal.addEventListener('abort', () => reject(ending.signal.reason), { once: true });
+    const give = (): void => reject(ending.signal.reason);
+    if (ending.signal.aborted) give();
+    else ending.signal.addEventListener('abort', give, { once: true });
   });
   ended.catch(() => undefined); // Of no consequence where the action was faster.
   const timer = clock.startTimer(deadline, () => ending.abort(expired()));
-  // One listener for each, taken off again: AbortSignal.any would stay with a signal that lives as long as the process.
-  const callOffs = signals.map((signal) => {
-    const callOff = (): void => ending.abort(signal.reason);
-    signal.addEventListener('abort', callOff, { once: true });
-    if (signal.aborted) callOff();
-    return () => signal.removeEventListener('abort', callOff);
-  });
   try {
     return await Promise.race([action(ending.signal), ended]);
   } finally {
     timer.cancel();
-    for (const forget of callOffs) forget();
+    ending.release();
   }
 }

@@ -14,7 +14,10 @@ import * as tls from 'node:tls';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { connectFailure, DialError, tlsFailure } from './dial-error.ts';
-import { clientContext, forgetSession, rememberSessions, resumableSession } from './tls-contexts.ts';
+import { SharedLookups } from './shared-lookups.ts';
+import { clientTrust } from './tls-contexts.ts';
+import { withoutCertificate } from './tls-session-form.ts';
+import type { ResumableSession, TlsSessions } from './tls-sessions.ts';
 
 /** Where to connect, and how. */
 export interface DialRequest {
@@ -32,19 +35,22 @@ export interface DialRequest {
   readonly signal?: AbortSignal | undefined;
   /** In place of the system's resolver. */
   readonly lookup?: LookupFunction;
+  /** False: the server has to show its certificate, though a TLS session of it might be resumed. */
+  readonly mayResume?: boolean;
 }
 
 /** How {@link dial} looks to those who use it, so that a test or a proxy can take its place. */
 export type Dial = (request: DialRequest) => Promise<Socket>;
 
 /** How to secure an open connection. */
-export type TlsUpgrade = Pick<DialRequest, 'clock' | 'deadline' | 'signal' | 'ca'> & {
+export type TlsUpgrade = Pick<DialRequest, 'clock' | 'deadline' | 'signal' | 'ca' | 'mayResume'> & {
   /** Name or address that the certificate must have. */
   readonly servername: string;
   /** With the name, tells sessions of different servers apart. */
   readonly port: number;
 };
 
+const lookups = new SharedLookups(systemLookup);
 const DEFAULT_DEADLINE = seconds(30);
 /** The resolver library waits up to 25 s for a server that never answers; the application may have given up by then. */
 const DNS_DEADLINE = seconds(10);
@@ -73,7 +79,8 @@ async function connectTcp(request: DialRequest): Promise<Socket> {
   const target = `${host}:${port}`;
   const socket = new Socket();
   const guard = watch(socket, target, clock, deadline, signal);
-  const resolve = guardedLookup(target, clock, request.lookup ?? systemLookup, guard.fail);
+  const lookup: LookupFunction = request.lookup ?? ((...question) => lookups.ask(clock, ...question));
+  const resolve = guardedLookup(target, clock, lookup, guard.fail);
   const onError = (error: Error): void => guard.fail(connectFailure(target, error));
   return guard.settle(() => {
     socket.on('error', onError);
@@ -117,28 +124,30 @@ export async function upgradeToTls(socket: Socket, upgrade: TlsUpgrade): Promise
     socket.destroy();
     throw new DialError('injection', `${target}: clear text after the reply to STARTTLS`);
   }
-  const session = resumableSession(target, ca);
+  const { context, sessions } = clientTrust(ca);
+  const offered = upgrade.mayResume === false ? undefined : sessions.take(target, clock.monotonic());
   const secured = tls.connect({
     socket,
     host: servername,
     // An address is no server name (RFC 6066 §3); the certificate is compared with `host` then.
     servername: isIP(servername) === 0 ? servername : '',
-    secureContext: clientContext(ca),
+    secureContext: context,
     minVersion: 'TLSv1.2',
     rejectUnauthorized: true,
     checkServerIdentity,
-    ...(session === undefined ? {} : { session }),
+    ...(offered === undefined ? {} : { session: offered.session }),
   });
   const guard = watch(secured, target, clock, deadline, signal);
   return guard.settle(() => {
     const fail = (error: Error): void => {
-      forgetSession(target, ca);
+      sessions.forget(target);
       guard.fail(tlsFailure(target, error));
     };
     handOnErrors(socket, secured);
     secured.on('error', fail);
     secured.once('secureConnect', () => {
-      rememberSessions(secured, target, ca);
+      const verifiedAt = offered !== undefined && secured.isSessionReused() ? offered.verifiedAt : clock.monotonic();
+      keepSessions(secured, sessions, target, verifiedAt);
       secured.on('error', unheard).off('error', fail);
       guard.succeed();
     });
@@ -148,6 +157,15 @@ export async function upgradeToTls(socket: Socket, upgrade: TlsUpgrade): Promise
 /** A function of its own, since closures of one function keep all that any of them needs. */
 function handOnErrors(socket: Socket, secured: tls.TLSSocket): void {
   socket.on('error', (error) => secured.destroy(error));
+}
+
+/** Those that the server, which has been verified, hands out from now on. */
+function keepSessions(secured: tls.TLSSocket, sessions: TlsSessions, target: string, verifiedAt: ResumableSession['verifiedAt']): void {
+  const keep = (session: Buffer): void => sessions.keep(target, { session: withoutCertificate(session), verifiedAt });
+  secured.on('session', keep);
+  // With TLS 1.2 the session has come before the handshake ended; with 1.3 tickets follow later.
+  const early = secured.getProtocol() === 'TLSv1.2' ? secured.getSession() : undefined;
+  if (early !== undefined) keep(early);
 }
 
 /** RFC 9525 §2: the common name is no identity, though Node still falls back on it. */

@@ -11,7 +11,7 @@
  */
 import type { Socket } from 'node:net';
 
-/** 1,024 without the header, the tag and the content type of a record, of TLS 1.2 as well (RFC 8446 §5.2, RFC 5288), and some room. */
+/** 1,024 without header, nonce, padding and tags of a record of TLS 1.2, whatever its cipher suite (RFC 5246 §6.2.3, RFC 5288). */
 const RECORD = 900;
 
 export class SmallRecords {

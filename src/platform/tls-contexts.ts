@@ -1,69 +1,47 @@
 /**
- * What a TLS client needs to verify a server: trusted roots, versions, ciphers; and sessions to resume.
+ * What a TLS client needs to verify a server: trusted roots, versions, ciphers; and the sessions of servers that were verified by them.
  *
- * A context with the whole list of roots takes 40 ms and some memory to make, so contexts are kept per additional CA. Sessions are kept
- * only once their server has been verified, and apart for each server name and CA: Node does not look at the name again when it resumes
- * one.
+ * A context with the whole list of roots takes 40 ms and some memory to make, so contexts are kept per additional CA.
  *
  * @packageDocumentation
  */
 import * as tls from 'node:tls';
+import { TlsSessions } from './tls-sessions.ts';
 
-/** A CA per provider and a session per server: more than these come from a program gone wrong. */
+/** Whom a client trusts, and whom it has verified. */
+export interface ClientTrust {
+  readonly context: tls.SecureContext;
+  readonly sessions: TlsSessions;
+}
+
+/** A CA per provider: more than these come from a program gone wrong. */
 const MOST_CONTEXTS = 32;
-const MOST_SESSIONS = 128;
 
 /** SECLEVEL 2 refuses keys under 2048 bits and SHA-1 signatures, which Node's own default still accepts. */
 const CIPHERS = `${tls.DEFAULT_CIPHERS}:@SECLEVEL=2`;
 
-const contexts = new Map<string, tls.SecureContext>();
-const sessions = new Map<string, Buffer>();
+const trusts = new Map<string, ClientTrust>();
 
 /**
- * The context for servers that the system's roots vouch for, or `ca` (PEM text, trusted in addition).
+ * For servers that the system's roots vouch for, or `ca` (PEM text, trusted in addition).
  *
  * @throws Error where `ca` is not PEM.
  */
-export function clientContext(ca: string | undefined): tls.SecureContext {
-  const known = contexts.get(ca ?? '');
+export function clientTrust(ca: string | undefined): ClientTrust {
+  const known = trusts.get(ca ?? '');
   if (known !== undefined) return known;
   // Without `ca` OpenSSL uses its own store, which costs next to nothing and knows NODE_EXTRA_CA_CERTS.
   const trust = ca === undefined ? {} : { ca: [...systemRoots(), ca] };
   const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ciphers: CIPHERS, ...trust });
-  keep(contexts, ca ?? '', context, MOST_CONTEXTS);
-  return context;
+  const fresh = { context, sessions: new TlsSessions() };
+  trusts.set(ca ?? '', fresh);
+  const [oldest] = trusts.keys();
+  if (trusts.size > MOST_CONTEXTS && oldest !== undefined) trusts.delete(oldest);
+  return fresh;
 }
 
 /** From Node 22.15 on this includes NODE_EXTRA_CA_CERTS and the operating system's store where they are asked for. */
 function systemRoots(): readonly string[] {
   const { getCACertificates } = tls as typeof tls & { getCACertificates?: (kind: 'default') => string[] };
   return getCACertificates === undefined ? tls.rootCertificates : getCACertificates('default');
-}
-
-/** A session of an earlier verified connection to `target` (`host:port`). */
-export function resumableSession(target: string, ca: string | undefined): Buffer | undefined {
-  return sessions.get(sessionKey(target, ca));
-}
-
-/** Keep the sessions that the server of `socket`, which has just been verified, hands out from now on. */
-export function rememberSessions(socket: tls.TLSSocket, target: string, ca: string | undefined): void {
-  const remember = (session: Buffer): void => keep(sessions, sessionKey(target, ca), session, MOST_SESSIONS);
-  socket.on('session', remember);
-  // With TLS 1.2 the session has come before the handshake ended; with 1.3 tickets follow later.
-  const early = socket.getProtocol() === 'TLSv1.2' ? socket.getSession() : undefined;
-  if (early !== undefined) remember(early);
-}
-
-/** A session that led to a failed handshake must not be offered again. */
-export function forgetSession(target: string, ca: string | undefined): void {
-  sessions.delete(sessionKey(target, ca));
-}
-
-const sessionKey = (target: string, ca: string | undefined): string => `${target}\n${ca ?? ''}`;
-
-function keep<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > most && oldest !== undefined) map.delete(oldest);
 }

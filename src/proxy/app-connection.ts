@@ -33,6 +33,9 @@ export class DialogueOver extends Error {
   }
 }
 
+/** Made once: each session ends with it, and most have nobody who still listens. */
+const GONE = new DialogueOver('gone');
+
 const MOST_WAITING = 65_536;
 const HANDSHAKE_LIMIT = seconds(10);
 /** First octet of a TLS record with a handshake (RFC 8446 §5.1). */
@@ -110,7 +113,7 @@ export class AppConnection {
     try {
       await handshake.secured;
     } catch (error) {
-      this.#gone.abort();
+      this.#gone.abort(GONE);
       throw new DialogueOver('tls-failed', error instanceof Error ? error.message : 'closed');
     }
     this.#listen();
@@ -163,7 +166,7 @@ export class AppConnection {
   readonly #onEnd = (): void => this.#end('gone');
   readonly #onError = (): void => this.#onClose();
   readonly #onClose = (): void => {
-    this.#gone.abort();
+    this.#gone.abort(GONE);
     this.#end('gone');
   };
 

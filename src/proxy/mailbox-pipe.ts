@@ -74,6 +74,9 @@ const RENEWAL_RETRY = seconds(10);
 /** More sign-ins than this are not made for nothing. */
 const MOST_RENEWALS = 2;
 
+/** Made once, since each session ends with it. */
+const OVER = new NotContinued('the session is over');
+
 const WORDS = {
   idle: 'Idle for too long',
   stopped: 'Postern is stopping; connect again in a moment',
@@ -351,7 +354,7 @@ export class MailboxPipe {
     this.#timer?.cancel();
     this.#renewal?.cancel();
     this.#block?.cancel();
-    this.#over.abort();
+    this.#over.abort(OVER);
   }
 
   #finishWith(end: PipeEnd): void {

@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
 import * as tls from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { seconds } from '../../../src/core/clock.ts';
+import { hours, seconds } from '../../../src/core/clock.ts';
 import { type DialRequest, dial, upgradeToTls } from '../../../src/platform/dial.ts';
 import { DialError } from '../../../src/platform/dial-error.ts';
 import { systemClock } from '../../../src/platform/system-clock.ts';
@@ -199,18 +200,60 @@ describe('TLS', () => {
     'resumes the session of an earlier connection (%s), for the same name and CA alone',
     async (version) => {
       const port = await tlsServer({ cert: good.certPem, key: good.keyPem, minVersion: version, maxVersion: version });
-      const reused = async (host: string, ca = authority.caPem): Promise<boolean> => {
-        const socket = (await open({ host, port, tls: 'implicit', ca })) as tls.TLSSocket;
-        const isReused = socket.isSessionReused();
-        await read(socket); // Tickets of TLS 1.3 come after the handshake.
-        return isReused;
-      };
+      const reused = (host: string, ca = authority.caPem): Promise<boolean> => isResumed(open({ host, port, tls: 'implicit', ca }));
       expect(await reused('localhost')).toBe(false);
       expect(await reused('localhost')).toBe(true);
       expect(await reused('127.0.0.1')).toBe(false);
       expect(await reused('localhost', `${authority.caPem}\n`)).toBe(false);
     },
   );
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'is a whole handshake again where the server has forgotten the session (%s)',
+    async (version) => {
+      const options = { cert: good.certPem, key: good.keyPem, minVersion: version, maxVersion: version };
+      const server = tls.createServer(options, (socket) => socket.end('hello'));
+      const port = await listen(server);
+      const reused = (changes: Partial<DialRequest> = {}): Promise<boolean> => isResumed(open({ port, tls: 'implicit', ...changes }));
+      expect([await reused(), await reused(), await reused()]).toEqual([false, true, true]);
+      server.setTicketKeys(randomBytes(48)); // As after a restart of the server.
+      expect([await reused(), await reused()]).toEqual([false, true]);
+      expect([await reused({ mayResume: false }), await reused()]).toEqual([false, true]);
+    },
+  );
+
+  it('lets a server show its certificate again after a day, whatever it has resumed meanwhile', async () => {
+    const clock = new FakeClock();
+    const port = await tlsServer({ cert: good.certPem, key: good.keyPem });
+    const reused = (): Promise<boolean> => isResumed(open({ port, tls: 'implicit', clock }));
+    expect([await reused(), await reused()]).toEqual([false, true]);
+    await clock.advance(hours(23));
+    expect(await reused()).toBe(true);
+    await clock.advance(hours(1));
+    expect([await reused(), await reused()]).toEqual([false, true]);
+  });
+
+  it('does not resume with a server that is not the one that was verified', async () => {
+    const first = tls.createServer({ cert: good.certPem, key: good.keyPem }, (socket) => socket.end('hello'));
+    const port = await listen(first);
+    await read(await open({ port, tls: 'implicit' }));
+    await new Promise((resolve) => first.close(resolve));
+    const stranger = createTestAuthority().issue({ hosts: ['localhost'] });
+    const second = tls.createServer({ cert: stranger.certPem, key: stranger.keyPem });
+    second.on('tlsClientError', () => {});
+    await new Promise<void>((resolve) => second.listen(port, '127.0.0.1', resolve));
+    cleanups.push(() => void second.close());
+    expect(await failure(dial(request({ port, tls: 'implicit' })))).toMatchObject({ failure: 'certificate' });
+  });
+
+  it('resumes behind STARTTLS, too', async () => {
+    const port = await tlsServer({ cert: good.certPem, key: good.keyPem });
+    const reused = async (): Promise<boolean> => {
+      const plain = await open({ port });
+      return isResumed(upgradeToTls(plain, { servername: 'localhost', port, ca: authority.caPem, clock: systemClock }));
+    };
+    expect([await reused(), await reused()]).toEqual([false, true]);
+  });
 
   it('is not begun where clear text is still unread', async () => {
     const port = await tcpServer((socket) => socket.write('250 injected\r\n'));
@@ -221,6 +264,15 @@ describe('TLS', () => {
     expect(socket.destroyed).toBe(true);
   });
 });
+
+/** Reads to the end: tickets of TLS 1.3 come after the handshake. */
+async function isResumed(opening: Promise<Socket>): Promise<boolean> {
+  const socket = (await opening) as tls.TLSSocket;
+  expect(socket.authorized).toBe(true);
+  const isReused = socket.isSessionReused();
+  expect(await read(socket)).toBe('hello');
+  return isReused;
+}
 
 async function read(socket: Socket): Promise<string> {
   let text = '';

@@ -13,7 +13,7 @@
 import type { Account } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { ForwardPath } from '../core/envelope.ts';
-import type { Chunks } from '../core/octets.ts';
+import { areHere, type Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Draft, Spool } from '../core/ports/spool.ts';
 import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
@@ -159,16 +159,32 @@ class SpooledTransaction implements SubmissionTransaction {
  */
 async function take(draft: Draft, chunks: Chunks): Promise<Problem | undefined> {
   try {
+    if (areHere(chunks)) {
+      for (const chunk of chunks) {
+        const failed = await written(draft, chunk);
+        if (failed !== undefined) return failed;
+      }
+      return undefined;
+    }
     for await (const chunk of chunks) {
-      const failed = await draft.write(chunk).then(() => undefined, problemOf);
-      if (failed === undefined) continue;
-      await draft.discard();
-      return failed;
+      const failed = await written(draft, chunk);
+      if (failed !== undefined) return failed;
     }
     return undefined;
   } catch (error) {
     await draft.discard();
     throw error; // The application's own failure: the listener knows what to say.
+  }
+}
+
+/** What the spool has against it; the draft is over then. */
+async function written(draft: Draft, chunk: Uint8Array): Promise<Problem | undefined> {
+  try {
+    await draft.write(chunk);
+    return undefined;
+  } catch (error) {
+    await draft.discard();
+    return problemOf(error);
   }
 }
 

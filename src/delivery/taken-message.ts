@@ -72,13 +72,16 @@ export class TakenMessage {
 
   /** The attempt is over in time. */
   async #conclude(tried: Tried): Promise<Reply> {
-    const settlement = this.#settlementOf(tried);
     const told = this.#replyOf(tried);
-    if (told === undefined) return this.#keep(tried, settlement);
-    // RFC 3461 §5.2.2: an upstream without DSN will not report success, so we do. That takes an entry.
-    if (settlement.report?.kind === 'success') await this.#acceptForReport(tried);
+    if (told === undefined) return this.#keep(tried, this.#settlementOf(tried));
+    if (this.#wantsReportOfSuccess && this.#settlementOf(tried).report?.kind === 'success') await this.#acceptForReport(tried);
     else await this.#parts.draft.discard();
     return told;
+  }
+
+  /** RFC 3461 §5.2.2: an upstream without DSN will not report success, so we do. That takes an entry. */
+  get #wantsReportOfSuccess(): boolean {
+    return this.#parts.message.forwardPaths.some(({ notify }) => notify?.some((word) => word === 'SUCCESS') === true);
   }
 
   /** What the application can be told of the attempt as a whole; undefined where it must not hear of it, since something is left to be done. */

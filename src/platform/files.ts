@@ -82,6 +82,8 @@ class SystemFile implements OpenFile {
   }
 
   async write(pieces: readonly Uint8Array[], position: number): Promise<number> {
+    const [only] = pieces;
+    if (only !== undefined && pieces.length === 1) return (await this.#handle.write(only, 0, only.length, position)).bytesWritten;
     return (await this.#handle.writev([...pieces], position)).bytesWritten;
   }
 

@@ -24,7 +24,7 @@ export interface DraftOptions {
   readonly accept: (content: DraftedContent, message: NewMessage, lease?: FirstLease) => Promise<SpoolEntry>;
 }
 
-const FIRST_CAPACITY = 8 * 1024;
+const SECOND_CAPACITY = 8 * 1024;
 const CHUNK_OCTETS = 64 * 1024;
 /** Of an entry's first lease. */
 const FIRST_FENCE = 1;
@@ -48,16 +48,17 @@ export class SegmentDraft implements Draft {
     return this.#size as Octets;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#requireOpen();
+  write(chunk: Uint8Array): Promise<void> | undefined {
     try {
+      this.#requireOpen();
       this.#options.reservation.grow(this.#size + chunk.length);
-      await this.#add(chunk);
-      this.#size += chunk.length;
     } catch (error) {
-      await this.discard();
-      throw error;
+      return this.#endWith(error);
     }
+    this.#size += chunk.length;
+    if (this.#filled + chunk.length > this.#options.inlineLimit) return this.#addSlowly(chunk);
+    this.#put(chunk);
+    return undefined;
   }
 
   async accept(message: NewMessage): Promise<SpoolEntry> {
@@ -95,19 +96,33 @@ export class SegmentDraft implements Draft {
     await this.#writer?.discard();
   }
 
-  async #add(chunk: Uint8Array): Promise<void> {
+  /** More than there is room for in memory. */
+  async #addSlowly(chunk: Uint8Array): Promise<void> {
     const { inlineLimit, contents } = this.#options;
-    for (let taken = 0; taken < chunk.length; ) {
-      if (this.#filled === inlineLimit) {
-        this.#writer ??= await contents.create();
-        await this.#flush(this.#writer);
+    try {
+      for (let taken = 0; taken < chunk.length; ) {
+        if (this.#filled === inlineLimit) {
+          this.#writer ??= await contents.create();
+          await this.#flush(this.#writer);
+        }
+        const part = chunk.subarray(taken, taken + inlineLimit - this.#filled);
+        this.#put(part);
+        taken += part.length;
       }
-      const part = chunk.subarray(taken, taken + inlineLimit - this.#filled);
-      this.#makeRoom(this.#filled + part.length);
-      this.#buffer.set(part, this.#filled);
-      this.#filled += part.length;
-      taken += part.length;
+    } catch (error) {
+      await this.#endWith(error);
     }
+  }
+
+  #put(part: Uint8Array): void {
+    this.#makeRoom(this.#filled + part.length);
+    this.#buffer.set(part, this.#filled);
+    this.#filled += part.length;
+  }
+
+  async #endWith(error: unknown): Promise<never> {
+    await this.discard();
+    throw error;
   }
 
   async #flush(writer: ContentWriter): Promise<void> {
@@ -119,8 +134,9 @@ export class SegmentDraft implements Draft {
 
   #makeRoom(octets: number): void {
     if (octets <= this.#buffer.length) return;
-    const capacity = Math.min(this.#options.inlineLimit, Math.max(FIRST_CAPACITY, octets, this.#buffer.length * 2));
-    const larger = Buffer.allocUnsafeSlow(capacity);
+    // Most messages come in one chunk, which gets as much room as it needs.
+    const capacity = this.#buffer.length === 0 ? octets : Math.max(SECOND_CAPACITY, octets, this.#buffer.length * 2);
+    const larger = Buffer.allocUnsafe(Math.min(this.#options.inlineLimit, capacity));
     larger.set(this.#buffer.subarray(0, this.#filled));
     this.#buffer = larger;
   }

@@ -19,6 +19,7 @@
  *
  * @packageDocumentation
  */
+import { setImmediate as turnEnd } from 'node:timers/promises';
 import type { Log } from '../core/ports/log.ts';
 import { spoolError, spoolProblem } from './failure.ts';
 import { type LogRecord, octetsOfRecord, sealRecord } from './record.ts';
@@ -110,8 +111,8 @@ export class Journal {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    await Promise.resolve(); // Whatever else is added in this turn of the event loop's microtasks rides on the first batch.
     while (this.#queue.length > 0) {
+      await turnEnd(); // What other connections have ready in this turn of the event loop rides along. An idle process does not wait for it.
       const batch = this.#nextBatch();
       if (batch.length > 0) await this.#commit(batch);
       else await this.#makeRoom();

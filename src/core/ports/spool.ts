@@ -34,11 +34,11 @@ export interface Draft {
   readonly size: Octets;
 
   /**
-   * Add content in wire form. Resolves when more can be taken. The chunk may be reused by the caller after that.
+   * Add content in wire form. More can be taken once this resolves, or at once where it is undefined. The chunk may be reused by the caller then.
    *
    * @throws ProblemError `SPOOL_FULL`, `SPOOL_FAILED`: the draft is over.
    */
-  write(chunk: Uint8Array): Promise<void>;
+  write(chunk: Uint8Array): Promise<void> | undefined;
 
   /**
    * Make it an entry. Resolves once content and envelope are durable; the draft is over in each case.

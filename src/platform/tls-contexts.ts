@@ -1,9 +1,8 @@
 /**
  * What a TLS client needs to verify a server: trusted roots, versions, ciphers; and sessions to resume.
  *
- * A context with the whole list of roots takes 40 ms and some memory to make, so contexts are kept per additional CA. Sessions are kept
- * only once their server has been verified, and apart for each server name and CA: Node does not look at the name again when it resumes
- * one.
+ * Contexts are kept per additional CA, since it takes time to make one. Sessions are kept only once their server has been verified, and apart for each server name
+ * and CA: Node does not look at the name again when it resumes one.
  *
  * @packageDocumentation
  */
@@ -19,26 +18,21 @@ const CIPHERS = `${tls.DEFAULT_CIPHERS}:@SECLEVEL=2`;
 const contexts = new Map<string, tls.SecureContext>();
 const sessions = new Map<string, Buffer>();
 
-/**
- * The context for servers that the system's roots vouch for, or `ca` (PEM text, trusted in addition).
- *
- * @throws Error where `ca` is not PEM.
- */
+/** The context for servers that Node's roots vouch for, or `ca` (PEM text, trusted in addition). */
 export function clientContext(ca: string | undefined): tls.SecureContext {
   const known = contexts.get(ca ?? '');
   if (known !== undefined) return known;
-  // Without `ca` OpenSSL uses its own store, which costs next to nothing and knows NODE_EXTRA_CA_CERTS.
-  const trust = ca === undefined ? {} : { ca: [...systemRoots(), ca] };
-  const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ciphers: CIPHERS, ...trust });
+  const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ciphers: CIPHERS });
+  if (ca !== undefined) native(context).addCACert(ca);
   keep(contexts, ca ?? '', context, MOST_CONTEXTS);
   return context;
 }
 
-/** From Node 22.15 on this includes NODE_EXTRA_CA_CERTS and the operating system's store where they are asked for. */
-function systemRoots(): readonly string[] {
-  const { getCACertificates } = tls as typeof tls & { getCACertificates?: (kind: 'default') => string[] };
-  return getCACertificates === undefined ? tls.rootCertificates : getCACertificates('default');
-}
+/**
+ * The part of a context that Node gives its own options to. Its option `ca` takes the place of the roots; to give them again, each as a text, takes 30 ms and a megabyte for each
+ * context, while OpenSSL shares those it has. Not a promised interface: test/contract/context-internals.test.ts holds it against each version of Node that it runs on.
+ */
+const native = (context: tls.SecureContext): { addCACert(pem: string): void } => context.context as { addCACert(pem: string): void };
 
 /** A session of an earlier verified connection to `target` (`host:port`). */
 export function resumableSession(target: string, ca: string | undefined): Buffer | undefined {

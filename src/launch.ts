@@ -31,7 +31,8 @@ function compile(): Script {
   setFlagsFromString('--max-old-space-size=0');
   setFlagsFromString('--max-semi-space-size=0');
   const cachedData = readCache();
-  return new Script(readFileSync(file, 'latin1'), { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
+  // Stacks say the name that the cache was made with, which has to be true wherever the build is moved to.
+  return new Script(readFileSync(file, 'latin1'), { filename: 'postern.js', ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
 function readCache(): Buffer | undefined {

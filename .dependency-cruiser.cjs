@@ -42,7 +42,6 @@ module.exports = {
     library('oauth4webapi', 'token/'),
     library('postal-mime', 'fetch/'),
     library('pino', 'observability/'),
-    library('prom-client', 'observability/'),
     library('zod', 'config/|admin/'),
     library('yaml', 'config/'),
     library('hono', 'admin/'),

@@ -5,7 +5,7 @@ import { linkRoutes } from '../src/admin/link-routes.ts';
 import { describeApi } from '../src/admin/openapi.ts';
 import { sessionRoutes } from '../src/admin/session-routes.ts';
 import { setupRoutes } from '../src/admin/setup-routes.ts';
-import { apiRoutes } from '../src/app/doors.ts';
+import { apiRoutes } from '../src/app/operator-routes.ts';
 import { createLog } from '../src/observability/log.ts';
 import { Scrubber } from '../src/observability/scrubber.ts';
 import { systemClock } from '../src/platform/system-clock.ts';

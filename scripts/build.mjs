@@ -1,23 +1,35 @@
 /**
- * Bundles src/main.ts into dist/: one entry and lazily loaded chunks, most libraries included, with their licences; and src/page, for browsers, into dist/page/. Types are
- * checked by `npm run check:types`, not here, so that a first start takes milliseconds.
+ * Bundles src/ into dist/: postern.js is the program, most libraries included, with their licences; main.js is what Node runs (src/launch.ts), which gives it to V8 together with
+ * postern.js.cache, what V8 has compiled of it before (scripts/code-cache.mjs); and src/page, for browsers, becomes dist/page/. Types are checked by `npm run check:types`, not here.
  *
- * Libraries are bundled since a start would else read some 300 files of them, of which most functions are never called (docs/performance.md). Nothing is minified, so that
- * stacks in a log say what they said before.
+ * One file, in which a module is evaluated when it is first asked for: a start would else find and read hundreds of them (docs/performance.md). Nothing is minified, so that stacks
+ * in a log say what they said before.
  */
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { makeCodeCache } from './code-cache.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 
-/** Loaded only when needed, so that they cost a start nothing. They stay in node_modules: esbuild gives `import()` of CommonJS no named exports, as Node does. */
+/** Loaded only when needed, and too large to be carried along by everybody: these stay in node_modules. */
 const LOADED_LATER = ['imapflow', 'node-forge', 'postal-mime'];
 
-/** CommonJS that is loaded later and is one thing, the default (src/platform/http-agent.ts). */
-const ONE_EXPORT = 'node_modules/undici/lib/';
+/** undici loads HTTP/2 with the first request, and goes without where a build of Node lacks it, as it does here: nobody asks for it (`allowH2`), and it takes 15 ms. */
+const WITHOUT_HTTP2 = {
+  name: 'without-http2',
+  setup(building) {
+    building.onResolve({ filter: /^node:http2$/ }, () => ({ path: 'http2', namespace: 'absent' }));
+    building.onLoad({ filter: /^/, namespace: 'absent' }, () => ({ contents: "throw new Error('HTTP/2 is not part of Postern');" }));
+  },
+};
+
+/** Around the bundle: a function (`Program` in src/launch.ts), to which modules of the project are as strict as they were written. */
+const HEAD =
+  "(function (require, file) { 'use strict'; const module = { exports: {} }; const bundleUrl = require('node:url').pathToFileURL(file).href;";
+const FOOT = '})';
 
 /** Builds beside dist/ and swaps, so that a process starting meanwhile finds either the old build or the new one. */
 export async function buildPostern() {
@@ -25,28 +37,38 @@ export async function buildPostern() {
   const fresh = `${dist}.new-${process.pid}`;
   const old = `${dist}.old-${process.pid}`;
   try {
-    const { metafile } = await build({
+    const common = {
       absWorkingDir: root,
-      entryPoints: [join(root, 'src/main.ts')],
-      outdir: fresh,
       bundle: true,
-      splitting: true,
-      chunkNames: 'chunks/[name]-[hash]',
-      format: 'esm',
+      format: 'cjs',
       platform: 'node',
       target: 'node20.19',
-      external: LOADED_LATER,
-      // Libraries in CommonJS ask for Node's own modules in this way.
-      banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
       legalComments: 'none',
+      logLevel: 'warning',
+    };
+    const { metafile } = await build({
+      ...common,
+      entryPoints: [join(root, 'src/main.ts')],
+      outfile: join(fresh, 'postern.js'),
+      external: LOADED_LATER,
+      plugins: [WITHOUT_HTTP2],
+      // Node 20 cannot follow `import()` in code that comes from a cache: `require()` it is.
+      supported: { 'dynamic-import': false },
+      banner: { js: HEAD },
+      footer: { js: FOOT },
       metafile: true,
       sourcemap: 'linked',
-      define: { POSTERN_VERSION: JSON.stringify(version) },
-      logLevel: 'warning',
+      define: { POSTERN_VERSION: JSON.stringify(version), 'import.meta.url': 'bundleUrl' },
     });
-    refuseNameless(metafile.inputs);
+    refuseWideText(readFileSync(join(fresh, 'postern.js'), 'utf8'));
+    await build({ ...common, entryPoints: [join(root, 'src/launch.ts')], outfile: join(fresh, 'main.js') });
+    writeFileSync(join(fresh, 'package.json'), '{ "type": "commonjs" }\n');
     writeFileSync(join(fresh, 'THIRD-PARTY.txt'), licencesOf(Object.keys(metafile.inputs)));
     await buildPage(join(fresh, 'page'));
+    // Nothing depends on it: a machine on which no relay can be run while it builds gets a build all the same.
+    await makeCodeCache(fresh).catch((error) =>
+      console.warn(`A start will take longer, since no code cache could be made: ${error.message}`),
+    );
     if (statSync(dist, { throwIfNoEntry: false }) !== undefined) renameSync(dist, old);
     renameSync(fresh, dist);
   } finally {
@@ -55,13 +77,14 @@ export async function buildPostern() {
   }
 }
 
-/** @throws Error where the bundle holds CommonJS that is loaded later: see {@link LOADED_LATER}. */
-function refuseNameless(inputs) {
-  const later = Object.values(inputs).flatMap(({ imports }) =>
-    imports.filter(({ kind, external }) => kind === 'dynamic-import' && external !== true),
-  );
-  const nameless = later.map(({ path }) => path).filter((path) => inputs[path]?.format === 'cjs' && !path.startsWith(ONE_EXPORT));
-  if (nameless.length > 0) throw new Error(`CommonJS that is loaded with import() has to be among LOADED_LATER: ${nameless.join(', ')}`);
+/**
+ * Outside of comments, which nobody reads there, esbuild writes ASCII. So the bundle is read as Latin-1: as UTF-8 it would take twice its size in memory.
+ *
+ * @throws Error where that is not so.
+ */
+function refuseWideText(bundle) {
+  const wide = bundle.split('\n').find((line) => /[^\0-\x7f]/.test(line) && !/^\s*(?:\/\/|\/?\*)/.test(line));
+  if (wide !== undefined) throw new Error(`the bundle has to be ASCII outside of comments: ${wide.trim()}`);
 }
 
 /** What the libraries in the bundle want to be said of them: each with its version and the text of its licence. */

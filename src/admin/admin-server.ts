@@ -16,13 +16,13 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { serverTlsOptions } from '../platform/server-tls.ts';
-import type { Route } from './api.ts';
+import type { Routes } from './api.ts';
 import { type Door, HttpExchange } from './http-exchange.ts';
 
 /** What the server needs. */
 export interface AdminServerOptions {
   readonly settings: AdminSettings;
-  readonly routes: readonly Route[];
+  readonly routes: Routes;
   readonly door: Door;
   readonly clock: Clock;
   readonly log: Log;

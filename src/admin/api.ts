@@ -43,6 +43,9 @@ export interface Route {
   run(request: ApiRequest): Promise<ApiAnswer>;
 }
 
+/** What a server has, asked at each request: so that nothing of it need be there before the first one. */
+export type Routes = () => Promise<readonly Route[]>;
+
 /** A route of the API's description. */
 export interface DocumentedRoute extends Route {
   /** What it does, in a sentence. */

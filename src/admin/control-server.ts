@@ -18,14 +18,14 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { openSocketPath, type SocketPath } from '../platform/socket-path.ts';
-import type { Route } from './api.ts';
+import type { Routes } from './api.ts';
 import { HttpExchange } from './http-exchange.ts';
 
 /** What the server needs. */
 export interface ControlServerOptions {
   /** Of the socket; its folder is made, with mode 0700, if it is not there. */
   readonly path: string;
-  readonly routes: readonly Route[];
+  readonly routes: Routes;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -10,7 +10,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Log } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
-import { type ApiAnswer, ApiRefusal, defectAnswer, EVENT_STREAM, failureAnswer, PROBLEM_TYPE, type Route } from './api.ts';
+import { type ApiAnswer, ApiRefusal, defectAnswer, EVENT_STREAM, failureAnswer, PROBLEM_TYPE, type Route, type Routes } from './api.ts';
 import { findRoute } from './find-route.ts';
 import { readJson } from './read-json.ts';
 
@@ -22,7 +22,7 @@ export interface Door {
 
 /** What serving requests needs. */
 export interface ExchangeOptions {
-  readonly routes: readonly Route[];
+  readonly routes: Routes;
   readonly door: Door;
   /** Of a request's body, in octets. */
   readonly bodyLimit: number;
@@ -65,7 +65,7 @@ export class HttpExchange {
     const { routes, door, bodyLimit } = this.#options;
     const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s, 2);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
-    const found = findRoute(routes, method, path);
+    const found = findRoute(await routes(), method, path);
     // Who may not come in is not told what there is.
     await door.admit(request, found.kind === 'found' ? found.route : { method: 'POST', path: '/', run: nothing });
     if (found.kind === 'no-path') throw new ApiRefusal(404, 'API_REQUEST_INVALID', 'there is nothing at this path');

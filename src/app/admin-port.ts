@@ -8,7 +8,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { AdminServer } from '../admin/admin-server.ts';
-import type { Route } from '../admin/api.ts';
+import type { Routes } from '../admin/api.ts';
 import { Doorkeeper } from '../admin/doorkeeper.ts';
 import type { AdminSettings } from '../core/admin.ts';
 import { type DurationMs, seconds } from '../core/clock.ts';
@@ -25,7 +25,7 @@ interface Present {
 }
 
 export class AdminPort {
-  readonly #routes: (door: Doorkeeper) => readonly Route[];
+  readonly #routes: (door: Doorkeeper) => Routes;
   readonly #log: Log;
   #present: Present | undefined;
   /** Servers that take nothing new any more. */
@@ -37,7 +37,7 @@ export class AdminPort {
    * @param routes - What is served behind a door.
    * @throws ProblemError `LISTENER_FAILED` where the certificate is no good.
    */
-  constructor(settings: AdminSettings | undefined, routes: (door: Doorkeeper) => readonly Route[], log: Log) {
+  constructor(settings: AdminSettings | undefined, routes: (door: Doorkeeper) => Routes, log: Log) {
     this.#routes = routes;
     this.#log = log;
     this.#present = settings === undefined ? undefined : this.#make(settings);

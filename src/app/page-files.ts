@@ -15,8 +15,8 @@ const FILES = [
   { path: '/icon.svg', name: 'icon.svg', type: 'image/svg+xml' },
 ] as const;
 
-/** From the entry, from a chunk, and from the sources. */
-const PLACES = ['./page/', '../page/', '../../dist/page/'].map((place) => new URL(place, import.meta.url));
+/** From the bundle, and from the sources. */
+const PLACES = ['./page/', '../../dist/page/'].map((place) => new URL(place, import.meta.url));
 
 /** The page is part of the build; without it there is none, and the API is still there. */
 export function readPage(): readonly PageFile[] {

@@ -8,7 +8,7 @@
  */
 import { access } from 'node:fs/promises';
 import { connect } from 'node:net';
-import type { Route } from '../admin/api.ts';
+import type { Routes } from '../admin/api.ts';
 import { ControlClient } from '../admin/control-client.ts';
 import { ControlServer } from '../admin/control-server.ts';
 import { SpoolQueue } from '../admin/spool-queue.ts';
@@ -29,11 +29,7 @@ import { refuseForeignState } from './state-owner.ts';
  *
  * @returns Undefined where the socket could not be opened. That is said in the log, and no reason not to relay mail.
  */
-export async function openControlServer(
-  config: Pick<Config, 'state'>,
-  routes: readonly Route[],
-  log: Log,
-): Promise<ControlServer | undefined> {
+export async function openControlServer(config: Pick<Config, 'state'>, routes: Routes, log: Log): Promise<ControlServer | undefined> {
   const server = new ControlServer({ path: controlSocket(config), routes, clock: systemClock, log });
   try {
     await server.open();

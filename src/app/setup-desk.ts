@@ -6,7 +6,6 @@
  * @packageDocumentation
  */
 import { randomBytes } from 'node:crypto';
-import { ReadableStream } from 'node:stream/web';
 import { type Config, describeFinding, type LoadResult } from '../config/config.ts';
 import type { ItemChange } from '../config/edit.ts';
 import type { Account } from '../core/account.ts';

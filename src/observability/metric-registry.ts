@@ -6,10 +6,8 @@
  *
  * @packageDocumentation
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import {
   type CounterName,
-  type GaugeName,
   type HistogramName,
   type LabelsOf,
   type LabelValues,
@@ -21,6 +19,7 @@ import {
 import type { Log } from '../core/ports/log.ts';
 import type { Gauges, GaugeSource, Metrics } from '../core/ports/metrics.ts';
 import { problem } from '../core/problem.ts';
+import { HistogramFamily, type MetricFamily, NumberFamily, TEXT_FORMAT } from './metric-family.ts';
 
 /** The names that may stand in labels now. */
 export interface ConfiguredNames {
@@ -44,10 +43,10 @@ type Labels = Readonly<Record<string, string>>;
 
 export class MetricRegistry implements Metrics {
   /** Of the text that {@link render} gives. */
-  readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+  readonly contentType = TEXT_FORMAT;
   readonly #options: MetricRegistryOptions;
-  readonly #registry = new Registry();
-  readonly #metrics = new Map<MetricName, Counter | Gauge | Histogram>();
+  readonly #numbers = new Map<MetricName, NumberFamily>();
+  readonly #histograms = new Map<MetricName, HistogramFamily>();
   readonly #sources: GaugeSource[] = [];
   #rendering: Promise<string> | undefined;
 
@@ -56,7 +55,7 @@ export class MetricRegistry implements Metrics {
   }
 
   add<Name extends CounterName>(name: Name, labels: LabelsOf<Name>, by = 1): void {
-    this.#counter(name).inc(this.#bounded(name, labels), by);
+    this.#number(name).add(this.#bounded(name, labels), by);
   }
 
   observe<Name extends HistogramName>(name: Name, labels: LabelsOf<Name>, seconds: number): void {
@@ -78,8 +77,8 @@ export class MetricRegistry implements Metrics {
 
   async #collect(): Promise<string> {
     this.#beginAtZero();
-    for (const metric of this.#metrics.values()) if (metric instanceof Gauge) metric.reset(); // Removed accounts have no state.
-    const gauges: Gauges = { set: (name, labels, value) => this.#gauge(name).set(this.#bounded(name, labels), value) };
+    for (const [name, family] of this.#numbers) if (METRICS[name].type === 'gauge') family.clear(); // Removed accounts have no state.
+    const gauges: Gauges = { set: (name, labels, value) => this.#number(name).set(this.#bounded(name, labels), value) };
     for (const source of this.#sources) {
       try {
         await source(gauges);
@@ -87,19 +86,18 @@ export class MetricRegistry implements Metrics {
         this.#options.log.error({ event: 'defect', problem: problem('INTERNAL', 'some metrics could not be read'), error }, 'no metrics');
       }
     }
-    return this.#registry.metrics();
+    const families: MetricFamily[] = [...this.#numbers.values(), ...this.#histograms.values()];
+    return families.map((family) => family.text()).join('\n');
   }
 
-  /** What is not in the set of a label is counted as {@link OTHER}. */
-  #bounded(name: MetricName, labels: Labels): Labels {
+  /** The values of its labels, in their order. What is not in the set of a label is counted as {@link OTHER}. */
+  #bounded(name: MetricName, labels: Labels): string[] {
     const names = this.#options.names();
     const definition: MetricDefinition = METRICS[name];
-    const bounded: Record<string, string> = {};
-    for (const [label, values] of Object.entries(definition.labels)) {
+    return Object.entries(definition.labels).map(([label, values]) => {
       const value = labels[label] ?? '';
-      bounded[label] = isAmong(value, values, names) ? value : OTHER;
-    }
-    return bounded;
+      return isAmong(value, values, names) ? value : OTHER;
+    });
   }
 
   /** In each turn anew: names that were configured meanwhile begin as well. */
@@ -108,37 +106,28 @@ export class MetricRegistry implements Metrics {
     for (const name of Object.keys(METRICS) as MetricName[]) {
       const { type, labels }: MetricDefinition = METRICS[name];
       if (type !== 'counter') continue;
-      const sets = Object.entries(labels).map(([label, values]) => [label, valuesOf(values, names)] as const);
-      if (sets.some(([label, values]) => values.length > FEW && typeof labels[label] !== 'string')) continue;
-      for (const combination of combinations(sets)) this.#counter(name as CounterName).inc(combination, 0);
+      const listed = Object.values(labels);
+      if (listed.some((values) => values.length > FEW && typeof values !== 'string')) continue;
+      for (const combination of combinations(listed.map((values) => valuesOf(values, names)))) this.#number(name).add(combination, 0);
     }
   }
 
-  #counter(name: CounterName): Counter {
-    return this.#once(name, Counter, (options) => new Counter(options));
+  #number(name: MetricName): NumberFamily {
+    return ensure(this.#numbers, name, () => new NumberFamily(name, METRICS[name]));
   }
 
-  #gauge(name: GaugeName): Gauge {
-    return this.#once(name, Gauge, (options) => new Gauge(options));
+  #histogram(name: HistogramName): HistogramFamily {
+    return ensure(this.#histograms, name, () => new HistogramFamily(name, METRICS[name]));
   }
+}
 
-  #histogram(name: HistogramName): Histogram {
-    const { buckets } = METRICS[name];
-    return this.#once(name, Histogram, (options) => new Histogram({ ...options, buckets: [...buckets] }));
-  }
-
-  #once<Kind extends Counter | Gauge | Histogram>(
-    name: MetricName,
-    kind: abstract new (...given: never[]) => Kind,
-    make: (options: { name: string; help: string; labelNames: string[]; registers: Registry[] }) => Kind,
-  ): Kind {
-    const known = this.#metrics.get(name);
-    if (known instanceof kind) return known;
-    const { help, labels }: MetricDefinition = METRICS[name];
-    const made = make({ name, help, labelNames: Object.keys(labels), registers: [this.#registry] });
-    this.#metrics.set(name, made);
-    return made;
-  }
+/** What is kept under `name`, made where there is nothing yet. */
+function ensure<Kept>(kept: Map<MetricName, Kept>, name: MetricName, make: () => Kept): Kept {
+  const known = kept.get(name);
+  if (known !== undefined) return known;
+  const made = make();
+  kept.set(name, made);
+  return made;
 }
 
 function isAmong(value: string, values: LabelValues, names: ConfiguredNames): boolean {
@@ -152,9 +141,6 @@ function valuesOf(values: LabelValues, names: ConfiguredNames): readonly string[
 }
 
 /** Every way to choose one value for each label. */
-function combinations(sets: readonly (readonly [string, readonly string[]])[]): Labels[] {
-  return sets.reduce<Labels[]>(
-    (chosen, [label, values]) => chosen.flatMap((labels) => values.map((value) => ({ ...labels, [label]: value }))),
-    [{}],
-  );
+function combinations(sets: readonly (readonly string[])[]): string[][] {
+  return sets.reduce<string[][]>((chosen, values) => chosen.flatMap((before) => values.map((value) => [...before, value])), [[]]);
 }

@@ -6,7 +6,7 @@
  *
  * @packageDocumentation
  */
-import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { type DurationMs, milliseconds } from '../core/clock.ts';
 import { kibibytes, type Octets } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -65,15 +65,16 @@ const MOST_ERRORS = kibibytes(4);
 const AFTER_EXIT = milliseconds(250);
 
 /** Run it. Never rejects. */
-export function runProgram(request: ProgramRequest): Promise<ProgramResult> {
+export async function runProgram(request: ProgramRequest): Promise<ProgramResult> {
   const { program, args, directory, env, input = 'ignore', mostOutput } = request;
   const stdio: StdioOptions = [input, mostOutput === undefined ? 'ignore' : 'pipe', 'pipe'];
+  const { spawn } = await import('node:child_process'); // Few relays run any program, and a start need not load it.
   let child: ChildProcess;
   try {
     // A NUL in a name or argument makes it throw at once.
     child = spawn(program, [...args], { cwd: directory, env, stdio, detached: true, shell: false });
   } catch (error) {
-    return Promise.resolve({ kind: 'not-started', reason: errorCode(error) });
+    return { kind: 'not-started', reason: errorCode(error) };
   }
   return new Watch(child, request).result;
 }

@@ -1,7 +1,7 @@
 /**
  * What a TLS client needs to verify a server: trusted roots, versions, ciphers; and the sessions of servers that were verified by them.
  *
- * A context with the whole list of roots takes 40 ms and some memory to make, so contexts are kept per additional CA.
+ * Contexts are kept per additional CA, since it takes time to make one.
  *
  * @packageDocumentation
  */
@@ -30,9 +30,9 @@ const trusts = new Map<string, ClientTrust>();
 export function clientTrust(ca: string | undefined): ClientTrust {
   const known = trusts.get(ca ?? '');
   if (known !== undefined) return known;
-  // Without `ca` OpenSSL uses its own store, which costs next to nothing and knows NODE_EXTRA_CA_CERTS.
-  const trust = ca === undefined ? {} : { ca: [...systemRoots(), ca] };
-  const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ciphers: CIPHERS, ...trust });
+  // OpenSSL uses its own roots, which costs next to nothing and knows NODE_EXTRA_CA_CERTS.
+  const context = tls.createSecureContext({ minVersion: 'TLSv1.2', ciphers: CIPHERS });
+  if (ca !== undefined) native(context).addCACert(ca);
   const fresh = { context, sessions: new TlsSessions() };
   trusts.set(ca ?? '', fresh);
   const [oldest] = trusts.keys();
@@ -40,8 +40,8 @@ export function clientTrust(ca: string | undefined): ClientTrust {
   return fresh;
 }
 
-/** From Node 22.15 on this includes NODE_EXTRA_CA_CERTS and the operating system's store where they are asked for. */
-function systemRoots(): readonly string[] {
-  const { getCACertificates } = tls as typeof tls & { getCACertificates?: (kind: 'default') => string[] };
-  return getCACertificates === undefined ? tls.rootCertificates : getCACertificates('default');
-}
+/**
+ * The part of a context that Node gives its own options to. Its option `ca` takes the place of the roots; to give them again, each as a text, takes 30 ms and a megabyte for each
+ * context, while OpenSSL shares those it has. Not a promised interface: test/contract/context-internals.test.ts holds it against each version of Node that it runs on.
+ */
+const native = (context: tls.SecureContext): { addCACert(pem: string): void } => context.context as { addCACert(pem: string): void };

@@ -63,7 +63,8 @@ async function siteWithMail(isServed: boolean): Promise<{ site: Site; spool: Spo
   const spool = await openSpool(systemFiles, { dir: spoolDirectory(settingsOf(site)), clock: systemClock, log, segmentSize: 1024 * 1024 });
   await fill(spool);
   if (isServed) {
-    const server = await openControlServer(settingsOf(site), queueRoutes(new SpoolQueue({ spool, clock: systemClock, log })), log);
+    const routes = queueRoutes(new SpoolQueue({ spool, clock: systemClock, log }));
+    const server = await openControlServer(settingsOf(site), () => Promise.resolve(routes), log);
     if (server === undefined) throw new Error(JSON.stringify(log.lines));
     ends.push(async () => {
       await server.close(seconds(5));

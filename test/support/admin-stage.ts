@@ -114,7 +114,7 @@ export async function openAdminStage(changes: StageChanges = {}): Promise<AdminS
       hostnames,
       ...(tls === undefined ? { tls: 'off' } : { tls: 'implicit', ...tls }),
     },
-    routes: [...(changes.routes ?? []), ...usual],
+    routes: () => Promise.resolve([...(changes.routes ?? []), ...usual]),
     door,
     clock: systemClock,
     log,

@@ -45,7 +45,7 @@ export function controlStage(
   const spool = changes.spool ?? new MemorySpool(clock);
   const queue = new SpoolQueue({ spool, clock, log });
   const path = changes.path ?? join(newFolder(), 'control.sock');
-  const server = new ControlServer({ path, routes: changes.routes ?? queueRoutes(queue), clock, log });
+  const server = new ControlServer({ path, routes: () => Promise.resolve(changes.routes ?? queueRoutes(queue)), clock, log });
   servers.push({ server, clock });
   return { server, queue, spool, clock, log, path };
 }

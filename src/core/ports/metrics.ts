@@ -7,7 +7,7 @@
  */
 import type { CounterName, GaugeName, HistogramName, LabelsOf } from '../metric.ts';
 
-/** Counts as things happen. Never throws. Implementation: observability/metric-registry.ts (prom-client). */
+/** Counts as things happen. Never throws. Implementation: observability/metric-registry.ts. */
 export interface Metrics {
   /** Something has happened. @param by - How often; not negative. */
   add<Name extends CounterName>(name: Name, labels: LabelsOf<Name>, by?: number): void;

@@ -10,11 +10,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Account, usesTokens } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
-import type { Timer } from '../core/ports/clock.ts';
 import type { Chunks } from '../core/octets.ts';
 import type { MessageNames } from '../core/ports/log.ts';
 import { type RelayResult, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, isAccepted, type Reply } from '../core/reply.ts';
+import { WaitLimit } from '../platform/wait-limit.ts';
 import { ConnectionPlaces } from './connection-places.ts';
 import { noConnectionFree } from './failures.ts';
 import { classifyReply } from './reply-table.ts';
@@ -37,7 +37,8 @@ export interface WarmthOptions {
 interface Warm extends SignedInSession {
   readonly subject: DialogueSubject;
   messages: number;
-  idleTimer: Timer | undefined;
+  /** For how long it waits for its next message. */
+  readonly idleLimit: WaitLimit;
 }
 
 /** What was said first on a session. */
@@ -123,7 +124,7 @@ export class AccountSessions {
 
   /** The idle session of a place, if it is good for another message. */
   #wake(idle: Warm | undefined): Warm | undefined {
-    idle?.idleTimer?.cancel();
+    idle?.idleLimit.end();
     if (idle?.session.isOpen !== true || this.#isStale(idle)) return undefined;
     return idle;
   }
@@ -165,7 +166,7 @@ export class AccountSessions {
     let session: Warm | undefined;
     try {
       if (old !== undefined) await old.session.quit();
-      session = { ...(await signIn(this.#account, { ...this.#deps, subject })), subject, messages: 0, idleTimer: undefined };
+      session = { ...(await signIn(this.#account, { ...this.#deps, subject })), subject, messages: 0, idleLimit: new WaitLimit(this.#deps.clock) };
       this.#watch(session);
       const said = say(session.session);
       const reply = await said.mail;
@@ -188,19 +189,18 @@ export class AccountSessions {
       void this.#leave(warm);
       return;
     }
-    warm.idleTimer = this.#deps.clock.startTimer(idle, () => void this.#retire(warm), { isBackground: true });
+    warm.idleLimit.begin(idle, () => void this.#retire(warm));
     this.#places.giveBack(warm);
   }
 
   /** An idle session goes; one that is in use again by now is left alone. */
   async #retire(warm: Warm): Promise<void> {
-    if (!this.#places.retire(warm)) return;
-    warm.idleTimer?.cancel();
-    await this.#leave(warm);
+    if (this.#places.retire(warm)) await this.#leave(warm);
   }
 
   /** End a session and free its place. */
   async #leave(warm: Warm): Promise<void> {
+    warm.idleLimit.stop();
     await warm.session.quit();
     this.#free();
   }

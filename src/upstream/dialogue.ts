@@ -14,11 +14,12 @@
  */
 import type { Socket } from 'node:net';
 import { type DurationMs, seconds } from '../core/clock.ts';
-import type { Clock, Timer } from '../core/ports/clock.ts';
+import type { Clock } from '../core/ports/clock.ts';
 import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, type Reply, replyClass } from '../core/reply.ts';
 import { SecretTraces } from '../core/secret-traces.ts';
 import { errorCode } from '../platform/dial-error.ts';
+import { WaitLimit } from '../platform/wait-limit.ts';
 import { type Failure, lost, timedOut, violated } from './failures.ts';
 import { ReplyParser, ReplyViolation } from '../message/reply-parser.ts';
 
@@ -79,14 +80,13 @@ export class Dialogue {
   /** The server offers PIPELINING. */
   mayPipeline = false;
 
-  readonly #clock: Clock;
   readonly #trace: Tracer;
   #socket: Socket;
   #parser = new ReplyParser();
   readonly #unsent: SentCommand[] = [];
   readonly #awaiting: Waiter[] = [];
   #outgoing = '';
-  #timer: Timer | undefined;
+  readonly #limit: WaitLimit;
   #failure: Failure | undefined;
   #content: { isDotSent: boolean } | undefined;
   #sent = new SecretTraces([]);
@@ -95,7 +95,7 @@ export class Dialogue {
 
   constructor(socket: Socket, upstream: string, clock: Clock, trace: Tracer) {
     this.upstream = upstream;
-    this.#clock = clock;
+    this.#limit = new WaitLimit(clock);
     this.#trace = trace;
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
@@ -158,7 +158,7 @@ export class Dialogue {
   fail(failure: Failure): void {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
-    this.#timer?.cancel();
+    this.#limit.stop();
     this.#socket.destroy();
     const waiters = [...this.#awaiting.splice(0), ...this.#unsent.splice(0).map(({ waiter }) => waiter)];
     for (const { stage, settle } of waiters) settle(failure(this.#stageOf(stage)));
@@ -168,10 +168,9 @@ export class Dialogue {
   close(): void {
     if (this.#failure !== undefined) return;
     this.#failure = lost(this.upstream, 'the session is over');
-    this.#timer?.cancel();
     const socket = this.#socket;
     // A server that takes nothing any more must not keep the connection.
-    this.#timer = this.#clock.startTimer(CLOSE_DEADLINE, () => socket.destroy(), { isBackground: true });
+    this.#limit.begin(CLOSE_DEADLINE, () => socket.destroy());
     socket.destroySoon();
   }
 
@@ -250,7 +249,7 @@ export class Dialogue {
     const onEnd = (): void => this.fail(lost(this.upstream, 'closed by the server'));
     const onClose = (): void => {
       this.fail(lost(this.upstream, 'closed'));
-      this.#timer?.cancel();
+      this.#limit.stop();
       this.#onClosed();
     };
     socket.on('data', onData).on('error', onError).on('end', onEnd).on('close', onClose);
@@ -277,7 +276,7 @@ export class Dialogue {
     const bare = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
     const reply = { ...bare, text: bare.text.map((line) => this.#sent.conceal(line)) };
     this.#trace(stage, () => `S: ${describeReply(reply)}`);
-    this.#timer?.cancel();
+    this.#limit.end();
     if (waiter === undefined) return this.fail(unasked(this.upstream, reply));
     if (stage === 'content' && replyClass(reply) < 4) {
       this.#awaiting.unshift(waiter); // To be told with the others.
@@ -330,7 +329,7 @@ export class Dialogue {
       const done = (): void => {
         socket.off('drain', done).off('close', done);
         if (this.#failure !== undefined) return reject(this.#failure('content'));
-        this.#timer?.cancel();
+        this.#limit.end();
         resolve();
       };
       socket.on('drain', done).on('close', done);
@@ -338,8 +337,7 @@ export class Dialogue {
   }
 
   #startTimer(deadline: DurationMs, stage: UpstreamStage): void {
-    this.#timer?.cancel();
-    this.#timer = this.#clock.startTimer(deadline, () => {
+    this.#limit.begin(deadline, () => {
       this.#trace(stage, () => `-- nothing for ${deadline / 1000} s`);
       this.fail(timedOut(this.upstream, deadline));
     });

@@ -7,6 +7,7 @@ import { type Config, type ConfigNotice, describeFinding, type LoadResult } from
 import type { DurationMs } from '../core/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ServiceManager, type ServiceState } from '../platform/service-manager.ts';
+import { requireSpareFiles } from '../platform/spare-files.ts';
 import { systemClock } from '../platform/system-clock.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { composeObservation, type Observation, Relay, type RelayParts } from './compose.ts';
@@ -35,6 +36,7 @@ export async function serve({ config, notices, load }: ServeOptions): Promise<'s
   const told = notices.filter(({ topic }) => topic !== 'no-refresh-token' && !(isSandbox && topic === 'no-reader'));
   for (const notice of told) log.warn({ event: 'config-notice', file: config.source }, describeFinding(notice));
   try {
+    requireSpareFiles();
     let reloader: Reloader | undefined;
     const reload = async (): Promise<void> => reloader?.reload();
     const setup = new SetupDesk({ load, reload, clock: systemClock, scrubber: observation.scrubber });

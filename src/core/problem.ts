@@ -355,6 +355,12 @@ export const PROBLEMS = {
     heals: 'after-repair',
     remedy: 'Correct the lines named; postern check lists all of them.',
   },
+  FILES_TOO_FEW: {
+    summary: 'Postern may open too few files (and connections) to do its work.',
+    heals: 'after-repair',
+    remedy:
+      'Raise the limit: LimitNOFILE= of the systemd unit, --ulimit nofile= of the container, ulimit -n in a shell; 1024 is enough for most.',
+  },
   LISTENER_FAILED: {
     summary: 'A listener could not be opened.',
     heals: 'after-repair',

@@ -166,7 +166,12 @@ export class AccountSessions {
     let session: Warm | undefined;
     try {
       if (old !== undefined) await old.session.quit();
-      session = { ...(await signIn(this.#account, { ...this.#deps, subject })), subject, messages: 0, idleLimit: new WaitLimit(this.#deps.clock) };
+      session = {
+        ...(await signIn(this.#account, { ...this.#deps, subject })),
+        subject,
+        messages: 0,
+        idleLimit: new WaitLimit(this.#deps.clock),
+      };
       this.#watch(session);
       const said = say(session.session);
       const reply = await said.mail;

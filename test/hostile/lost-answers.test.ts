@@ -13,6 +13,8 @@ import { openSmtpStage, type SmtpStage } from '../support/smtp-stage.ts';
 import { SmtpTalk } from '../support/smtp-talk.ts';
 
 const MESSAGE = 'Message-ID: <1@app.test>\r\nSubject: x\r\n\r\nbody\r\n';
+/** What {@link upToContent} says. */
+const ENVELOPE = 'EHLO app.test\r\nMAIL FROM:<scan@postern.test>\r\nRCPT TO:<a@example.test>\r\nDATA\r\n';
 const ACCEPTED = '250 2.0.0 OK <scripted>';
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -95,7 +97,12 @@ describe('N06 a message that is sent again after its answer was lost', () => {
     await until(() => stage.submission.transactions[0]?.messageId !== undefined);
     await vanish(stage, talk);
     const again = sendAgain(stage);
-    await until(() => stage.submission.transactions[1]?.messageId !== undefined);
+    const isRead = (octets: number): boolean => octets > ENVELOPE.length + MESSAGE.length;
+    await until(() =>
+      [...stage.engine.sessions].some(({ socket }) => !socket.readableEnded && !socket.destroyed && isRead(socket.bytesRead)),
+    );
+    for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    expect(stage.submission.transactions[1]?.outcome).toBe('open');
     latch.open();
     expect(await again).toBe(ACCEPTED);
     expect(stage.submission.submitted).toHaveLength(1);

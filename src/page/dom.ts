@@ -51,14 +51,30 @@ export function keepingFocus(place: Element, draw: () => Promise<void>): Promise
 }
 
 async function drawKeepingFocus(place: Element, draw: () => Promise<void>): Promise<void> {
-  const all = focusable(place);
-  const index = all.findIndex((one) => one === document.activeElement);
-  const before = all[index];
-  await draw();
-  if (before === undefined || document.activeElement !== document.body) return;
+  let before: { readonly element: HTMLElement; readonly index: number } | undefined;
+  // What is drawn is asked for first, and meanwhile the focus may move.
+  const note = (): void => {
+    const all = focusable(place);
+    const index = all.findIndex((one) => one === document.activeElement);
+    const element = all[index];
+    if (element !== undefined) before = { element, index };
+  };
+  note();
+  document.addEventListener('focusin', note);
+  await draw().finally(() => document.removeEventListener('focusin', note));
+  if (before !== undefined && document.activeElement === document.body) focusAsBefore(before.element, place, before.index);
+}
+
+/**
+ * Give the focus back to an element, or to the one that has been drawn in its place.
+ *
+ * @param index - Where it was among those of `place` that can have the focus.
+ */
+export function focusAsBefore(before: HTMLElement, place: Element, index?: number): void {
   const now = focusable(place);
   const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === before.tagName && identityOf(one) === identityOf(before);
-  const same = looksAlike(now[index]) ? now[index] : now.find(looksAlike);
+  const there = index === undefined ? undefined : now[index];
+  const same = before.isConnected ? before : looksAlike(there) ? there : now.find(looksAlike);
   same?.focus({ preventScroll: true });
 }
 

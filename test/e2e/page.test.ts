@@ -5,6 +5,7 @@ import { fetch as undici } from 'undici';
 import { ask } from '../support/admin-stage.ts';
 import { accessibilityFindings, keepScreenshot, LOOKS, openPage, startBrowser } from '../support/browser.ts';
 import { freePort } from '../support/free-port.ts';
+import { Latch } from '../support/latch.ts';
 import { type RelayOnSandbox, startRelayOnSandbox } from '../support/relay-on-sandbox.ts';
 import { submit } from '../support/submit.ts';
 
@@ -261,14 +262,27 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     await button('Begin anew', 'orders').click();
     await page.getByRole('dialog').getByText('Forget how far orders has got?').waitFor();
     expect(await accessibilityFindings(page)).toEqual([]);
+    // What is behind the question begins to be drawn anew before it is answered, and ends afterwards.
+    await button('Begin anew', 'orders').evaluate('(button) => (button.id = "drawn-before")');
+    const answer = new Latch();
+    await page.route('**/api/v1/fetch', async (route) => {
+      await answer.passed;
+      await route.continue();
+    });
+    const asked = page.waitForRequest('**/api/v1/fetch');
+    await send(running.port, { from: MAILBOX, to: MAILBOX });
+    await asked;
     await page.keyboard.press('Escape');
     expect(await page.getByRole('dialog').count()).toBe(0);
+    answer.open();
+    await expect.poll(() => page.locator('#drawn-before').count(), SOON).toBe(0);
     await expect.poll(() => page.evaluate<string>('document.activeElement.ariaLabel')).toBe('Begin anew: orders');
+    await page.unroute('**/api/v1/fetch');
     expect(running.log.of('fetch-reset')).toEqual([]);
     await button('Begin anew', 'orders').click();
     await page.getByRole('button', { name: 'Begin anew', exact: true }).click();
-    await expect.poll(() => running.log.of('message-fetched').length, SOON).toBe(4);
-    await expect.poll(() => card('orders').innerText(), SOON).toMatch(/Fetched since start\s+4/);
+    await expect.poll(() => running.log.of('message-fetched').length, SOON).toBe(6);
+    await expect.poll(() => card('orders').innerText(), SOON).toMatch(/Fetched since start\s+6/);
     expect(complaints).toEqual([]);
   }, 60_000);
 

@@ -1,5 +1,5 @@
 /**
- * Settings as Postern shows them, for programs of Debian that send what others on the machine give to `sendmail`: Postfix as a null client, and msmtp.
+ * Settings as Postern shows them, for programs of Debian: Postfix as a null client and msmtp, which send what others on the machine give to `sendmail`; and PHPMailer.
  *
  * @packageDocumentation
  */
@@ -20,8 +20,14 @@ const LOGIN = { username: 'erp', password: 'Made_by-Postern0' };
 const CONTENT = 'Subject: from a program on the machine\n\nHello\n';
 const TLS = ['off', 'starttls', 'implicit'] as const;
 
-const noMsmtp = notRun ?? (await ensurePackages(['msmtp']).catch((error: Error) => error.message.split('\n')[0]));
-if (noMsmtp !== undefined) process.stderr.write(`real/client-settings.test.ts leaves msmtp out: ${noMsmtp}\n`);
+const noMsmtp = await whyNot('msmtp');
+const noPhp = await whyNot('php-cli', 'libphp-phpmailer');
+
+async function whyNot(...packages: string[]): Promise<string | undefined> {
+  const why = notRun ?? (await ensurePackages(packages).catch((error: Error) => error.message.split('\n')[0]));
+  if (why !== undefined) process.stderr.write(`real/client-settings.test.ts leaves ${packages.join(', ')} out: ${why}\n`);
+  return why;
+}
 
 const shown = (id: string, settings: AppSettings): string =>
   APPLICATIONS.find((application) => application.id === id)?.render(settings) ?? '';
@@ -84,6 +90,17 @@ describe.skipIf(notRun !== undefined)(`settings for programs of Debian${whyNotRu
         await sending;
         expect(here.log.of('message-relayed').at(-1)).toMatchObject({ client: ['made', 'known'][index] });
       }
+    });
+
+    it.skipIf(noPhp !== undefined)('PHPMailer sends, by password and by address', async () => {
+      const { here, settings } = await start(tls);
+      for (const [index, username] of [settings.username, undefined].entries()) {
+        const text = `<?php require 'libphp-phpmailer/autoload.php';\n${shown('php', { ...settings, username })}`;
+        const script = folder.write(`${tls}-${index}.php`, text, 0o600);
+        await promisify(execFile)('php', ['-d', 'include_path=/usr/share/php', '-d', `openssl.cafile=${caFile}`, script]);
+        expect(here.log.of('message-relayed').at(-1)).toMatchObject({ client: ['made', 'known'][index], reversePath: MAILBOX });
+      }
+      expect(here.sandbox.messages.list().map(({ subject }) => subject)).toEqual(['Subject', 'Subject']);
     });
   });
 });

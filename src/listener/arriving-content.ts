@@ -15,6 +15,9 @@ import { SubmissionError } from './submission-error.ts';
 /** More than this that nobody has taken is no longer read from the connection. */
 const MOST_WAITING = 65_536;
 
+/** Of one chunk; more are put together. */
+const MOST_PIECES = 8;
+
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 export class ArrivingContent implements AsyncIterable<Uint8Array> {
@@ -26,7 +29,8 @@ export class ArrivingContent implements AsyncIterable<Uint8Array> {
   #octets = 0;
   #isWhole = false;
   #isLost = false;
-  #wake: (() => void) | undefined;
+  /** Who waits for more. Usually one; a reader that was given up may still be among them when the rest is drained. */
+  #wakes: (() => void)[] = [];
 
   /** @param onRoom - Called when {@link isFull} is no longer so. */
   constructor(maxSize: Octets, onRoom: () => void) {
@@ -57,7 +61,8 @@ export class ArrivingContent implements AsyncIterable<Uint8Array> {
    */
   push(chunk: Buffer): Buffer | undefined {
     const { pieces, rest } = this.#scanner.push(chunk);
-    for (const piece of pieces) {
+    // Stuffed dots cut it into slivers, each of which would take a turn of its own on its way.
+    for (const piece of pieces.length > MOST_PIECES ? [Buffer.concat(pieces)] : pieces) {
       this.#waiting.push(piece);
       this.#waitingOctets += piece.length;
     }
@@ -117,7 +122,7 @@ export class ArrivingContent implements AsyncIterable<Uint8Array> {
   }
 
   #stirred(): Promise<void> {
-    return new Promise((resolve) => (this.#wake = resolve));
+    return new Promise((resolve) => void this.#wakes.push(resolve));
   }
 
   #taken(piece: Buffer): Buffer {
@@ -129,8 +134,7 @@ export class ArrivingContent implements AsyncIterable<Uint8Array> {
   }
 
   #stir(): void {
-    this.#wake?.();
-    this.#wake = undefined;
+    for (const wake of this.#wakes.splice(0)) wake();
   }
 
   #aborted(): SubmissionError {

@@ -5,6 +5,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { problem } from '../core/problem.ts';
 import { describeRefusal, type PlaceLimits, type PlaceRefusal, PeerPlaces } from '../policy/peer-places.ts';
 import { clientTlsFailure } from '../platform/client-tls-failure.ts';
 import { HandshakeTimedOut, PeerLeft, ServerHandshake } from '../platform/server-handshake.ts';
@@ -60,10 +61,10 @@ export class ListenerEngine {
 
   /** A connection that is ready for SMTP. */
   connect(socket: Socket): void {
+    if (socket.destroyed) return; // Lost since it came.
     const place = this.#places.take(socket.remoteAddress);
     if (place.kind !== 'taken') return this.#turnAway(socket, place);
-    if (socket.closed) place.release();
-    else socket.once('close', place.release);
+    socket.once('close', place.release);
     const session = new SmtpSession(socket, this.#port, this.#deps);
     this.#sessions.add(session);
     session.begin();
@@ -98,7 +99,17 @@ export class ListenerEngine {
       .then(
         (socket) => this.connect(socket),
         (error: Error) => this.#noteError(error, peer, 'handshake'),
-      );
+      )
+      .catch((error: unknown) => this.#noteDefect(error, handshake.socket));
+  }
+
+  #noteDefect(error: unknown, socket: Socket): void {
+    const { log, settings } = this.#deps;
+    log.error(
+      { event: 'defect', listener: settings.name, error, problem: problem('INTERNAL', 'a session could not begin') },
+      'a session could not begin',
+    );
+    socket.destroy();
   }
 
   /** RFC 5321 §3.8. */

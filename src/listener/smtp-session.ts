@@ -68,6 +68,7 @@ export class SmtpSession {
   readonly #pace = new ContentPace();
   readonly #input = new InputBuffer();
   readonly #openedAt: MonotonicMs;
+  /** The one that is listened to: not that of a handshake under way. */
   #socket: Socket;
   #tls: { readonly tls?: string };
   #handshake: ServerHandshake | undefined;
@@ -141,7 +142,8 @@ export class SmtpSession {
     if (this.#isClosing) return;
     if (!this.#hasTalked && octets[0] === TLS_HANDSHAKE) return this.#tlsRecordCame();
     this.#hasTalked = true;
-    if (this.#content?.isWhole === false) return this.#contentCame(this.#content, octets);
+    // While commands are being carried out, what came before may still wait behind them, be it content: nothing overtakes it.
+    if (this.#content?.isWhole === false && !this.#isServing) return this.#contentCame(this.#content, octets);
     this.#input.push(octets);
     if (this.#isOurTurn) this.#holdBack();
     else this.#serve();
@@ -229,9 +231,10 @@ export class SmtpSession {
 
   /** Content has been taken: more is the client's to send again. */
   #contentTaken(): void {
-    if (this.#content?.isWhole !== false) return;
-    this.#pace.wait(this.#deps.clock.monotonic());
-    this.#readOn();
+    if (this.#content?.isWhole === false) {
+      this.#pace.wait(this.#deps.clock.monotonic());
+      this.#readOn();
+    } else if (this.#input.length <= MOST_WAITING) this.#socket.resume(); // Whether the client is still there is of interest to whoever answers.
   }
 
   /** Reading goes on with {@link #readOn}. */
@@ -242,13 +245,16 @@ export class SmtpSession {
   async #drained(): Promise<void> {
     const socket = this.#socket;
     this.#flush();
+    if (socket.destroyed || !socket.writableNeedDrain) return;
+    // Who reads nothing is not waited for without end: it is our turn, so the idle watch has nothing to say.
+    const timer = this.#deps.clock.startTimer(CLIENT_IDLE_LIMIT, () => socket.destroy(), { isBackground: true });
     await new Promise<void>((resolve) => {
       const done = (): void => {
+        timer.cancel();
         socket.off('drain', done).off('close', done);
         resolve();
       };
-      if (socket.destroyed || !socket.writableNeedDrain) resolve();
-      else socket.on('drain', done).on('close', done);
+      socket.on('drain', done).on('close', done);
     });
   }
 
@@ -316,7 +322,8 @@ export class SmtpSession {
         this.#socket = socket;
         this.#tls = tlsOf(socket);
         this.#idle.touch();
-        this.#listen();
+        if (socket.destroyed) this.#onClose();
+        else this.#listen();
       },
       (error: Error) => {
         this.#port.noteError(error, this.#journal.facts.peer, 'handshake');
@@ -361,8 +368,9 @@ export class SmtpSession {
 /** Version and cipher, which a socket no longer knows once it is closed. */
 function tlsOf(socket: Socket): { readonly tls?: string } {
   if (!(socket instanceof TLSSocket)) return {};
-  const { version, name } = socket.getCipher();
-  return { tls: `${version} ${name}` };
+  // Null where the connection has been lost since; Node's types do not say so.
+  const cipher = socket.getCipher() as { readonly version: string; readonly name: string } | null | undefined;
+  return cipher === null || cipher === undefined ? {} : { tls: `${cipher.version} ${cipher.name}` };
 }
 
 /** The address of the other end; IPv4 as such, also where the port takes both. */

@@ -189,7 +189,7 @@ const EMPTY = new Uint8Array(0);
 /** @param remainder - What follows the section, beginning with octets that were collected with it. */
 function conclude(verdict: HeaderVerdict, collected: Uint8Array, remainder: (first: Uint8Array) => Chunks): HeaderReading {
   if (verdict.kind !== 'found') return { kind: 'refused', reply: refusal(verdict.kind), rest: remainder(EMPTY) };
-  const raw = collected.slice(0, verdict.length); // a copy: the section outlives the chunk it came in
+  const raw = Uint8Array.prototype.slice.call(collected, 0, verdict.length); // a copy, also of a Buffer: the section outlives the chunk it came in
   const rest = remainder(collected.subarray(verdict.length));
   if (raw.includes(NUL)) return { kind: 'refused', reply: refusal('nul'), rest };
   return { kind: 'read', headers: new HeaderSection(raw, verdict.ending, verdict.hasMailboxLine), rest };

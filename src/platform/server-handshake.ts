@@ -22,6 +22,7 @@ export class ServerHandshake {
     const socket = new TLSSocket(plain, { isServer: true, secureContext });
     this.socket = socket;
     plain.on('error', (error) => socket.destroy(error));
+    socket.on('error', () => undefined); // Whoever goes on with it listens a moment later; until then nothing may be thrown.
     this.secured = new Promise((resolve, reject) => {
       const fail = (error?: Error): void => {
         timer.cancel();

@@ -37,7 +37,7 @@ export class DialogueOver extends Error {
 const GONE = new DialogueOver('gone');
 
 const MOST_WAITING = 65_536;
-const HANDSHAKE_LIMIT = seconds(10);
+const CLOSE_LIMIT = seconds(10);
 /** First octet of a TLS record with a handshake (RFC 8446 §5.1). */
 const TLS_HANDSHAKE = 0x16;
 
@@ -134,7 +134,7 @@ export class AppConnection {
     this.#waiting = Buffer.alloc(0);
     socket.resume(); // What still comes is thrown away; otherwise the close would be a reset that may overtake our last words.
     socket.end();
-    const timer = this.#clock.startTimer(HANDSHAKE_LIMIT, () => socket.destroy(), { isBackground: true });
+    const timer = this.#clock.startTimer(CLOSE_LIMIT, () => socket.destroy(), { isBackground: true });
     socket.once('close', () => timer.cancel());
   }
 

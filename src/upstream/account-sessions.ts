@@ -165,6 +165,7 @@ export class AccountSessions {
     const subject: DialogueSubject = { about };
     let session: Warm | undefined;
     try {
+      old?.idleLimit.stop();
       if (old !== undefined) await old.session.quit();
       session = {
         ...(await signIn(this.#account, { ...this.#deps, subject })),

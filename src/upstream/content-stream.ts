@@ -39,7 +39,7 @@ export async function streamContent(dialogue: Dialogue, chunks: Chunks, deadline
   return answer;
 }
 
-/** What the socket takes without holding anything back; there is nothing to wait for then. */
+/** Less than the least high water mark of Node's sockets: nothing is held back, and there is nothing to wait for. */
 const AT_ONCE = 16_384;
 
 function isSmall(chunks: Chunks): chunks is readonly Uint8Array[] {

@@ -182,6 +182,7 @@ export class Dialogue {
   detach(): Socket {
     if (!this.isQuiet || this.#socket.readableLength > 0) this.fail(violated(this.upstream, 'clear text after the reply to STARTTLS'));
     if (this.#failure !== undefined) throw this.#failure('starttls');
+    this.#limit.stop();
     this.#unlisten();
     // Whether TLS comes about or not, the end of this socket is the end of the dialogue.
     this.#socket.once('close', () => this.#onClosed());

@@ -13,6 +13,8 @@ export class MemorySocket extends Duplex {
   readonly localAddress = '10.9.0.1';
   readonly localPort = 25;
   readonly readyState = 'open';
+  /** Hears each write. */
+  onWritten: (text: string) => void = () => undefined;
   #written = '';
 
   constructor(remoteAddress = '10.9.1.1') {
@@ -51,7 +53,9 @@ export class MemorySocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.#written += chunk.toString('latin1');
+    const text = chunk.toString('latin1');
+    this.#written += text;
     done();
+    this.onWritten(text);
   }
 }

@@ -5,9 +5,11 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { milliseconds, minutes, seconds } from '../../../src/core/clock.ts';
 import { octets } from '../../../src/core/octets.ts';
 import { ProblemError } from '../../../src/core/problem.ts';
+import { ArrivingContent } from '../../../src/listener/arriving-content.ts';
 import { testClient } from '../../support/accounts.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { Latch } from '../../support/latch.ts';
+import { MemorySocket } from '../../support/memory-socket.ts';
 import { openSmtpStage, type SmtpStage, stageCertificate, type StageOptions } from '../../support/smtp-stage.ts';
 import { SmtpTalk } from '../../support/smtp-talk.ts';
 
@@ -197,6 +199,64 @@ test('a slow delivery holds the client back instead of filling memory', async ()
   latch.open();
   expect(await talk.reply()).toBe('250 2.0.0 OK <scripted>');
   expect(stage.submission.submitted[0]?.content?.length).toBeGreaterThan(32 * 1024 * 1000);
+});
+
+describe('content that comes before 354 has been read', () => {
+  const envelope = (recipients: number): string =>
+    `MAIL FROM:<scan@postern.test>\r\n${'RCPT TO:<a@example.test>\r\n'.repeat(recipients)}DATA\r\n`;
+
+  // A session gives others a turn after every 100 commands: what comes in that turn must not overtake what came before.
+  test.each([97, 98, 99])('behind %i recipients, cut in two: it arrives in order, and nothing of it is a command', async (recipients) => {
+    const stage = await open();
+    const socket = new MemorySocket();
+    stage.engine.connect(socket.asSocket);
+    socket.push('EHLO x\r\n');
+    await until(() => socket.written.includes('250-DSN'));
+    await nextTurn();
+    socket.onWritten = (text) => {
+      if (text.includes('354 End')) process.nextTick(() => socket.push('MAIL FROM:<evil@postern.test>\r\n.\r\nQUIT\r\n'));
+    };
+    socket.push(`${envelope(recipients)}Subject: x\r\n\r\none\r\nRSET\r\n`);
+    await until(() => socket.written.includes('221 2.0.0'));
+    expect(stage.submission.transactions).toHaveLength(1);
+    expect(stage.submission.submitted[0]?.content?.toString()).toMatch(/\r\none\r\nRSET\r\nMAIL FROM:<evil@postern.test>\r\n$/);
+    expect(socket.written.match(/^250 2\.0\.0 /gm)).toHaveLength(1);
+  });
+
+  test('of a client that reads no replies: the same', async () => {
+    const stage = await open({ settings: { maxSize: octets(4 * 1024 * 1024) } });
+    const talk = SmtpTalk.plain(stage.port);
+    await talk.reply();
+    talk.socket.pause();
+    const body = Array.from({ length: 20_000 }, (_, index) => `line ${index}\r\n`).join('');
+    talk.send('EHLO x\r\n');
+    for (let count = 0; count < 20; count += 1) talk.send(envelope(90) + `Subject: ${count}\r\n\r\n${body}.\r\n`);
+    await until(() => stage.submission.submitted.length > 0);
+    talk.socket.resume();
+    await until(() => stage.submission.submitted.length === 20);
+    for (const [index, { content }] of stage.submission.submitted.entries()) {
+      const text = content?.toString() ?? '';
+      expect(text.slice(text.indexOf('Subject: '))).toBe(`Subject: ${index}\r\n\r\n${body}`);
+    }
+    talk.destroy();
+  });
+});
+
+test('a reader that was given up does not keep the rest from being drained', async () => {
+  const content = new ArrivingContent(octets(1_000), () => undefined);
+  const givenUp = content[Symbol.asyncIterator]().next();
+  const drained = content.drain();
+  content.push(Buffer.from('one\r\n'));
+  content.push(Buffer.from('two\r\n.\r\n'));
+  await drained;
+  expect((await givenUp).done).toBe(false);
+});
+
+test('a chunk that dots cut into slivers is passed on as one', () => {
+  const content = new ArrivingContent(octets(1_000_000), () => undefined);
+  content.push(Buffer.from('..\n'.repeat(20_000)));
+  const iterator = content[Symbol.asyncIterator]();
+  return expect(iterator.next()).resolves.toMatchObject({ value: { length: 40_000 } });
 });
 
 test('C12 20,000 recipients in one write are all answered, in order', async () => {

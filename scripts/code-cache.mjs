@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createRequire } from 'node:module';
@@ -36,6 +36,7 @@ async function runOnce(dist, folder) {
   const listeners = `listeners: { smtp: [{ port: ${smtp} }], imap: [{ port: ${imap} }], pop3: [{ port: ${pop3} }] }\nadmin: { port: ${admin} }\n`;
   const clients = `clients: [{ name: application, networks: [127.0.0.0/8] }, { name: reader, username: reader, password: reader-of-the-build }]\n`;
   writeFileSync(config, `${listeners}${clients}state: { dir: ${JSON.stringify(join(folder, 'var'))} }\n`, { mode: 0o600 });
+  leaveUsualPorts();
   process.argv = [process.argv[0], join(dist, 'main.js'), 'serve', '--config', config];
   const { script } = createRequire(here)(join(dist, 'main.js'));
   process.once('exit', (code) => {
@@ -43,6 +44,16 @@ async function runOnce(dist, folder) {
   });
   await submit(smtp);
   process.kill(process.pid, 'SIGTERM');
+}
+
+/** Of the sandbox, which has no setting for them: a relay that starts on this machine meanwhile would be told that they are taken. Any free one will do here. */
+function leaveUsualPorts() {
+  const usual = [8026, 2587, 2993, 2995];
+  const { listen } = Server.prototype;
+  Server.prototype.listen = function (where, ...rest) {
+    const isUsual = usual.includes(typeof where === 'object' ? where.port : where);
+    return listen.call(this, !isUsual ? where : typeof where === 'object' ? { ...where, port: 0 } : 0, ...rest);
+  };
 }
 
 async function freePorts(count) {

@@ -49,7 +49,7 @@ async function runOnce(dist, folder) {
 /** Of the sandbox, which has no setting for them: a relay that starts on this machine meanwhile would be told that they are taken. Any free one will do here. */
 function leaveUsualPorts() {
   const usual = [8026, 2587, 2993, 2995];
-  const { listen } = Server.prototype;
+  const { value: listen } = Object.getOwnPropertyDescriptor(Server.prototype, 'listen');
   Server.prototype.listen = function (where, ...rest) {
     const isUsual = usual.includes(typeof where === 'object' ? where.port : where);
     return listen.call(this, !isUsual ? where : typeof where === 'object' ? { ...where, port: 0 } : 0, ...rest);

@@ -13,7 +13,7 @@
 import type { Account } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { ForwardPath } from '../core/envelope.ts';
-import { areHere, type Chunks } from '../core/octets.ts';
+import type { Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Draft, Spool } from '../core/ports/spool.ts';
 import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
@@ -159,13 +159,6 @@ class SpooledTransaction implements SubmissionTransaction {
  */
 async function take(draft: Draft, chunks: Chunks): Promise<Problem | undefined> {
   try {
-    if (areHere(chunks)) {
-      for (const chunk of chunks) {
-        const failed = await written(draft, chunk);
-        if (failed !== undefined) return failed;
-      }
-      return undefined;
-    }
     for await (const chunk of chunks) {
       const failed = await written(draft, chunk);
       if (failed !== undefined) return failed;

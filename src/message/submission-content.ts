@@ -109,8 +109,11 @@ class Body {
     return this.#rest;
   }
 
-  get isHere(): boolean {
-    return areHere(this.#rest);
+  /** Undefined where it is still on its way. */
+  takeIfHere(): readonly Uint8Array[] | undefined {
+    if (!areHere(this.#rest)) return undefined;
+    this.take();
+    return this.#rest;
   }
 
   async discard(): Promise<void> {
@@ -121,18 +124,12 @@ class Body {
 
 function composeContent(headers: HeaderSection, body: Body, fixUps: FixUps): Content {
   const messageId = headers.first('Message-ID');
+  const rest = body.takeIfHere();
   const front = [composeFixUps(headers, fixUps), headers.raw, ...(headers.ending === 'not-a-field' ? [EMPTY_LINE] : [])];
   return {
     messageId: messageId === undefined ? sanitiseMessageId(fixUps.newMessageId) : cleanText(messageId),
-    chunks: body.isHere ? wholeOf(front, body) : { [Symbol.asyncIterator]: () => toWireForm(join(front, body.take())) },
+    chunks: rest === undefined ? { [Symbol.asyncIterator]: () => toWireForm(join(front, body.take())) } : [inWireForm([...front, ...rest])],
   };
-}
-
-/** The parts of the message in order, as one chunk in wire form. */
-function wholeOf(front: readonly Uint8Array[], body: Body): Chunks {
-  const rest = body.take();
-  if (!areHere(rest)) throw new Error('the body of the message is still to come');
-  return [inWireForm([...front, ...rest])];
 }
 
 /** Put in where the application left it out. */

@@ -62,19 +62,11 @@ async function drawKeepingFocus(place: Element, draw: () => Promise<void>): Prom
   note();
   document.addEventListener('focusin', note);
   await draw().finally(() => document.removeEventListener('focusin', note));
-  if (before !== undefined && document.activeElement === document.body) focusAsBefore(before.element, place, before.index);
-}
-
-/**
- * Give the focus back to an element, or to the one that has been drawn in its place.
- *
- * @param index - Where it was among those of `place` that can have the focus.
- */
-export function focusAsBefore(before: HTMLElement, place: Element, index?: number): void {
+  if (before === undefined || document.activeElement !== document.body) return;
+  const { element, index } = before;
   const now = focusable(place);
-  const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === before.tagName && identityOf(one) === identityOf(before);
-  const there = index === undefined ? undefined : now[index];
-  const same = before.isConnected ? before : looksAlike(there) ? there : now.find(looksAlike);
+  const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === element.tagName && identityOf(one) === identityOf(element);
+  const same = looksAlike(now[index]) ? now[index] : now.find(looksAlike);
   same?.focus({ preventScroll: true });
 }
 

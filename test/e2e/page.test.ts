@@ -278,11 +278,19 @@ describe.runIf(typeof started !== 'string')('the admin page', () => {
     await expect.poll(() => page.locator('#drawn-before').count(), SOON).toBe(0);
     await expect.poll(() => page.evaluate<string>('document.activeElement.ariaLabel')).toBe('Begin anew: orders');
     await page.unroute('**/api/v1/fetch');
+    // And what was drawn anew, wholly, while the question stood.
+    await button('Begin anew', 'orders').evaluate('(button) => (button.id = "drawn-before")');
+    await button('Begin anew', 'orders').press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await send(running.port, { from: MAILBOX, to: MAILBOX });
+    await expect.poll(() => page.locator('#drawn-before').count(), SOON).toBe(0);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.evaluate<string>('document.activeElement.ariaLabel')).toBe('Begin anew: orders');
     expect(running.log.of('fetch-reset')).toEqual([]);
     await button('Begin anew', 'orders').click();
     await page.getByRole('button', { name: 'Begin anew', exact: true }).click();
-    await expect.poll(() => running.log.of('message-fetched').length, SOON).toBe(6);
-    await expect.poll(() => card('orders').innerText(), SOON).toMatch(/Fetched since start\s+6/);
+    await expect.poll(() => running.log.of('message-fetched').length, SOON).toBe(8);
+    await expect.poll(() => card('orders').innerText(), SOON).toMatch(/Fetched since start\s+8/);
     expect(complaints).toEqual([]);
   }, 60_000);
 

@@ -1,5 +1,5 @@
 /** Asks before something is done that cannot be undone. */
-import { focusAsBefore, h } from '../dom.ts';
+import { h } from '../dom.ts';
 
 /** What is asked, and the texts of both answers. */
 export interface Question {
@@ -10,13 +10,7 @@ export interface Question {
 
 /** Escape and `no` do nothing. The keyboard is back where it was afterwards. */
 export function confirming({ text, no, yes }: Question, work: () => Promise<void>): void {
-  const before = document.activeElement;
-  const closed = (): void => {
-    dialog.remove();
-    // The page may have been drawn anew meanwhile: the browser gives the focus back to an element that is gone then.
-    if (before instanceof HTMLElement) focusAsBefore(before, document.body);
-  };
-  const dialog = h('dialog', { 'aria-label': text, onclose: closed });
+  const dialog = h('dialog', { 'aria-label': text, onclose: () => dialog.remove() });
   const agree = (): void => {
     dialog.close();
     void work();

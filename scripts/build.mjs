@@ -17,15 +17,6 @@ const dist = join(root, 'dist');
 /** Loaded only when needed, and too large to be carried along by everybody: these stay in node_modules. */
 const LOADED_LATER = ['imapflow', 'node-forge', 'postal-mime'];
 
-/** undici loads HTTP/2 with the first request, and goes without where a build of Node lacks it, as it does here: nobody asks for it (`allowH2`), and it takes 15 ms. */
-const WITHOUT_HTTP2 = {
-  name: 'without-http2',
-  setup(building) {
-    building.onResolve({ filter: /^node:http2$/ }, () => ({ path: 'http2', namespace: 'absent' }));
-    building.onLoad({ filter: /^/, namespace: 'absent' }, () => ({ contents: "throw new Error('HTTP/2 is not part of Postern');" }));
-  },
-};
-
 /** Around the bundle: a function (`Program` in src/launch.ts), to which modules of the project are as strict as they were written. */
 const HEAD =
   "(function (require, file) { 'use strict'; const module = { exports: {} }; const bundleUrl = require('node:url').pathToFileURL(file).href;";
@@ -51,7 +42,6 @@ export async function buildPostern() {
       entryPoints: [join(root, 'src/main.ts')],
       outfile: join(fresh, 'postern.js'),
       external: LOADED_LATER,
-      plugins: [WITHOUT_HTTP2],
       // Node 20 cannot follow `import()` in code that comes from a cache: `require()` it is.
       supported: { 'dynamic-import': false },
       banner: { js: HEAD },

@@ -38,7 +38,6 @@ module.exports = {
     library('smtp-server', 'listener/|sandbox/'),
     library('nodemailer', 'upstream/|sandbox/'),
     library('imapflow', 'fetch/'),
-    library('undici', 'token/|upstream/graph|platform/http-(?:post|agent)'),
     library('oauth4webapi', 'token/'),
     library('postal-mime', 'fetch/'),
     library('pino', 'observability/'),

@@ -19,9 +19,6 @@ type Program = (require: NodeJS.Require, file: string) => void;
 // looks once half as much again has come. A long queue that drains at full speed takes two thirds of the memory so, at the same speed.
 setFlagsFromString('--heap-growing-percent=50');
 
-// undici's parser of HTTP is WebAssembly. V8 would compile it again and better, in the background, for a token an hour: 100 ms of processor time and 10 MB that stay.
-setFlagsFromString('--liftoff-only');
-
 const file = join(__dirname, 'postern.js');
 
 /** Exported for scripts/code-cache.mjs. */

@@ -12,7 +12,7 @@ import type { Log } from '../core/ports/log.ts';
 import type { ProblemError } from '../core/problem.ts';
 import { AdminPort } from './admin-port.ts';
 import type { DoorParts, OperatorRoutes } from './operator-routes.ts';
-import { openControlServer } from './queue-access.ts';
+import { openControlServer } from './control-door.ts';
 
 export class Doors {
   readonly #config: Pick<Config, 'state'>;

@@ -1,16 +1,11 @@
 /**
- * How operators reach the queue: through the control socket of the relay that runs, else by opening the spool in their own process.
- *
- * The relay calls {@link openControlServer} once it has its spool, and closes what it gets before it closes the spool. Commands call
- * {@link withQueue}.
+ * How commands reach the queue: through the control socket of the relay that runs (./control-door.ts), else by opening the spool in their own process.
  *
  * @packageDocumentation
  */
 import { access } from 'node:fs/promises';
 import { connect } from 'node:net';
-import type { Routes } from '../admin/api.ts';
 import { ControlClient } from '../admin/control-client.ts';
-import { ControlServer } from '../admin/control-server.ts';
 import { SpoolQueue } from '../admin/spool-queue.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../core/ports/log.ts';
@@ -23,23 +18,6 @@ import { systemClock } from '../platform/system-clock.ts';
 import { controlSocket } from './control-socket.ts';
 import { openSpool, spoolDirectory } from './open-spool.ts';
 import { refuseForeignState } from './state-owner.ts';
-
-/**
- * Let commands reach this process.
- *
- * @returns Undefined where the socket could not be opened. That is said in the log, and no reason not to relay mail.
- */
-export async function openControlServer(config: Pick<Config, 'state'>, routes: Routes, log: Log): Promise<ControlServer | undefined> {
-  const server = new ControlServer({ path: controlSocket(config), routes, clock: systemClock, log });
-  try {
-    await server.open();
-    return server;
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    log.error({ event: 'control-failed', problem: error.problem }, error.problem.cause);
-    return undefined;
-  }
-}
 
 /** A queue to work on. */
 export interface OpenQueue {

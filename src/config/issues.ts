@@ -7,6 +7,9 @@ import * as z from 'zod';
 import type { Findings, Path } from './findings.ts';
 import { foreignKeyHint, nearest } from './suggest.ts';
 
+/** How values are checked: a schema is used once or twice, and to generate and compile a function for it would take longer than it saves. */
+export const ONCE = { jitless: true } as const;
+
 type RawIssue = Parameters<z.core.$ZodErrorMap>[0];
 
 /** Check `value` against `schema`. Undefined where it does not fit; `findings` then holds every reason, except those below `broken`. */
@@ -20,6 +23,7 @@ export function check<Schema extends z.ZodType>(
   const knownKeys = new Map<string, readonly string[]>();
   const suggestions = new Map<string, string>();
   const result = schema.safeParse(value, {
+    ...ONCE,
     error: (issue) => {
       const at = JSON.stringify(issue.path ?? []);
       if (issue.code === 'unrecognized_keys') knownKeys.set(at, keysOf(issue.inst));

@@ -5,7 +5,7 @@
  */
 import type * as z from 'zod';
 import { type Findings, isWithin, type Path } from './findings.ts';
-import { check, reportUnknownKeys } from './issues.ts';
+import { check, ONCE, reportUnknownKeys } from './issues.ts';
 import {
   alertSchema,
   type AlertInput,
@@ -118,7 +118,7 @@ class SectionParser {
   }
 
   #defaultListener(): Entry<SmtpListenerInput> {
-    return { path: ['listeners', 'smtp', 0], value: smtpListenerSchema.parse({}) };
+    return { path: ['listeners', 'smtp', 0], value: smtpListenerSchema.parse({}, ONCE) };
   }
 
   /** A map at `path`, after its keys have been checked. */
@@ -161,7 +161,7 @@ class SectionParser {
     for (const place of broken) if (!leaveOut(value, place, mayLeaveOut)) return undefined;
     // Each round leaves something out, so there is an end; a value that is missing takes the map which lacks it along.
     for (;;) {
-      const parsed = schema.safeParse(value);
+      const parsed = schema.safeParse(value, ONCE);
       if (parsed.success) return { path, value: parsed.data };
       const bad = parsed.error.issues.flatMap((issue) => {
         const place = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
@@ -180,7 +180,7 @@ class SectionParser {
   /** A section whose keys all have defaults; those where it has problems. */
   #section<Schema extends z.ZodType>(schema: Schema, key: string): z.output<Schema> {
     const value = at(this.#raw, [key]);
-    return (value === undefined ? undefined : this.#entry(schema, [key])?.value) ?? schema.parse({});
+    return (value === undefined ? undefined : this.#entry(schema, [key])?.value) ?? schema.parse({}, ONCE);
   }
 
   #providers(): ReadonlyMap<string, Entry<ProviderInput>> {

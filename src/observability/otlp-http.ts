@@ -2,7 +2,7 @@
  * Hands a batch of spans to a collector: one POST of OTLP/HTTP in JSON, bounded in time, no redirect.
  *
  * Of the answer only status and Retry-After count; its body is not read, so it may be of any size, and the connection ends with it. Everything that is
- * sent passes the scrubber. undici is loaded with the first batch.
+ * sent passes the scrubber.
  *
  * Sources: OTLP 1.x, "OTLP/HTTP"; RFC 9110 §10.2.3 (Retry-After).
  *

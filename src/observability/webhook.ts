@@ -19,7 +19,8 @@ import type { Redactor } from '../core/ports/log.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import type { Dial } from '../platform/dial.ts';
 import { DialError } from '../platform/dial-error.ts';
-import { HttpPost, PostError, withoutBrackets } from '../platform/http-post.ts';
+import { withoutBrackets } from '../platform/http-client.ts';
+import { HttpPost, PostError } from '../platform/http-post.ts';
 
 /** What a webhook needs. */
 export interface WebhookOptions {

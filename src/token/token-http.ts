@@ -1,24 +1,22 @@
 /**
  * One HTTP request of a grant: bounded in time and size, no redirect, no retry.
  *
- * undici's own limits do not bound a body that drips (its timeout begins anew with each byte) and by default it keeps 200 MB of a hostile
- * one in memory, so a deadline over everything and a size limit stand here. Connections come from the dialer of the whole program: TLS 1.2 or newer,
- * always verified. undici is loaded with the first request, since a start with a living token needs none.
+ * A deadline over everything and a size limit stand here, for bodies that drip or do not end. Connections come from the dialer of the whole program: TLS 1.2 or newer,
+ * always verified.
  *
  * Sources: RFC 6749 §3.2 (TLS required); RFC 8252 §8.3 (loopback without TLS); RFC 3927 §2.1 (link-local addresses).
  *
  * @packageDocumentation
  */
+import type { IncomingMessage } from 'node:http';
 import { isIPv4 } from 'node:net';
-import type { Dispatcher } from 'undici';
 import { type DurationMs, seconds } from '../core/clock.ts';
 import { mebibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
-import { type Dial, dial as systemDial } from '../platform/dial.ts';
+import type { Dial } from '../platform/dial.ts';
 import { withinDeadline } from '../platform/deadline.ts';
 import { DialError, errorCode } from '../platform/dial-error.ts';
-import { LaterAgent } from '../platform/http-agent.ts';
-import { undiciConnector } from '../platform/http-post.ts';
+import { HttpClient, HttpClosedError, speaksNonsense } from '../platform/http-client.ts';
 import type { TokenFailure } from './token-answer.ts';
 import type { TokenHttpResponse } from './token-response.ts';
 
@@ -45,20 +43,18 @@ export interface TokenHttpRequest {
 const DEADLINE = seconds(30);
 const CONNECT_DEADLINE = seconds(10);
 const LARGEST_BODY = mebibytes(1);
-/** Servers close idle connections without a word; a request on one that is being closed would fail. */
-const LONGEST_IDLE = seconds(20);
 /** Per host. More than this many accounts refresh at once only after a long outage. */
 const MOST_CONNECTIONS = 16;
 
 export class TokenHttp {
   readonly #clock: Clock;
-  readonly #dial: Dial;
+  readonly #dial: Dial | undefined;
   readonly #deadline: DurationMs;
   readonly #connectDeadline: DurationMs;
   /** One per additional CA. */
-  readonly #agents = new Map<string, LaterAgent>();
+  readonly #clients = new Map<string, HttpClient>();
 
-  constructor({ clock, dial = systemDial, deadline = DEADLINE, connectDeadline = CONNECT_DEADLINE }: TokenHttpOptions) {
+  constructor({ clock, dial, deadline = DEADLINE, connectDeadline = CONNECT_DEADLINE }: TokenHttpOptions) {
     this.#clock = clock;
     this.#dial = dial;
     this.#deadline = deadline;
@@ -74,17 +70,15 @@ export class TokenHttp {
     }
   }
 
-  async close(): Promise<void> {
-    const agents = [...this.#agents.values()];
-    this.#agents.clear();
-    await Promise.all(agents.map((agent) => agent.close()));
+  close(): Promise<void> {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+    return Promise.resolve();
   }
 
   async #send({ url, method, headers, body, ca }: TokenHttpRequest, signal: AbortSignal): Promise<TokenHttpResponse> {
-    const agent = await this.#agentFor(ca).get();
-    const response = await agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
+    const response = await this.#clientFor(ca).request({
+      url,
       method,
       signal,
       headers: {
@@ -97,11 +91,11 @@ export class TokenHttp {
       ...(body === undefined ? {} : { body }),
     });
     return {
-      status: response.statusCode,
+      status: response.statusCode ?? 0,
       host: url.host,
-      contentType: single(response.headers['content-type']),
-      retryAfter: single(response.headers['retry-after']),
-      body: await readBody(response.body),
+      contentType: response.headers['content-type'],
+      retryAfter: response.headers['retry-after'],
+      body: await readBody(response),
     };
   }
 
@@ -111,23 +105,15 @@ export class TokenHttp {
     return withinDeadline({ clock: this.#clock, deadline, expired }, action);
   }
 
-  #agentFor(ca: string | undefined): LaterAgent {
+  #clientFor(ca: string | undefined): HttpClient {
     const key = ca ?? '';
-    const known = this.#agents.get(key) ?? this.#makeAgent(ca);
-    this.#agents.set(key, known);
+    const known = this.#clients.get(key) ?? this.#makeClient(ca);
+    this.#clients.set(key, known);
     return known;
   }
 
-  #makeAgent(ca: string | undefined): LaterAgent {
-    return new LaterAgent({
-      connections: MOST_CONNECTIONS,
-      keepAliveTimeout: seconds(4),
-      keepAliveMaxTimeout: LONGEST_IDLE,
-      headersTimeout: this.#deadline,
-      bodyTimeout: this.#deadline,
-      maxResponseSize: LARGEST_BODY,
-      connect: undiciConnector({ clock: this.#clock, dial: this.#dial, ca, deadline: this.#connectDeadline }),
-    });
+  #makeClient(ca: string | undefined): HttpClient {
+    return new HttpClient({ clock: this.#clock, dial: this.#dial, ca, deadline: this.#connectDeadline, connections: MOST_CONNECTIONS });
   }
 }
 
@@ -154,42 +140,42 @@ export function withoutQuery(text: string): string {
   return text.replace(/[?#].*$/s, '').replace(/\/\/[^/]*@/, '//');
 }
 
-async function readBody(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk as Buffer); // Bounded by maxResponseSize.
-  return Buffer.concat(chunks).toString('utf8');
-}
+class BodyTooLarge extends Error {}
 
-function single(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
+async function readBody(body: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LARGEST_BODY) throw new BodyTooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 const CERTIFICATE_REMEDY =
   'If a firewall inspects TLS, exempt the host or name its CA in providers.NAME.caFile; else the host is not the one it claims to be.';
 
-/** What an error of undici or the dialer means. */
+/** What an error of a connection, its answer or the dialer means. */
 function describeFailure(host: string, error: unknown): TokenFailure {
   if (error instanceof DialError) {
     const remedy = error.failure === 'certificate' || error.failure === 'tls' ? { remedy: CERTIFICATE_REMEDY } : {};
     return { kind: 'unreachable', cause: error.message, ...remedy };
   }
-  if (error instanceof Error && error.name === 'HTTPParserError') return { kind: 'nonsense', cause: `${host} does not speak HTTP` };
+  if (error instanceof BodyTooLarge) return { kind: 'nonsense', cause: `${host} sent more than 1 MB, which no token response is` };
+  if (error instanceof HttpClosedError) return { kind: 'unreachable', cause: `${host} was not asked: Postern is stopping` };
   const code = errorCode(error);
-  switch (code) {
-    case 'UND_ERR_RES_EXCEEDED_MAX_SIZE':
-      return { kind: 'nonsense', cause: `${host} sent more than 1 MB, which no token response is` };
-    case 'UND_ERR_HEADERS_OVERFLOW':
+  switch (speaksNonsense(code)) {
+    case 'no-http':
+      return { kind: 'nonsense', cause: `${host} does not speak HTTP` };
+    case 'too-much':
       return { kind: 'nonsense', cause: `${host} sent too many header fields` };
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UND_ERR_BODY_TIMEOUT':
-      return { kind: 'unreachable', cause: `${host}: no complete answer in time` };
-    case 'UND_ERR_SOCKET':
+    case undefined:
+  }
+  switch (code) {
     case 'ECONNRESET':
     case 'EPIPE':
       return { kind: 'unreachable', cause: `${host} closed the connection before its answer was complete (${code})` };
-    case 'UND_ERR_DESTROYED':
-    case 'UND_ERR_CLOSED':
-      return { kind: 'unreachable', cause: `${host} was not asked: Postern is stopping` };
     default:
       return { kind: 'unreachable', cause: `${host}: the request failed (${code === '' ? 'unknown error' : code})` };
   }

@@ -13,7 +13,6 @@
  *
  * @packageDocumentation
  */
-import { isIP } from 'node:net';
 import type { AccountName, Endpoint } from '../core/account.ts';
 import { type DurationMs, minutes, seconds } from '../core/clock.ts';
 import type { ForwardPath, MailParameters, ReversePath } from '../core/envelope.ts';
@@ -88,7 +87,8 @@ export interface DialogueSubject {
 export async function openSession(options: SessionOptions): Promise<SmtpSession> {
   const { endpoint, ca, account, deadlines, dial, clock, log, signal, subject } = options;
   const { host, port } = endpoint;
-  const upstream = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  // Only an address has a colon. `isIP` would say the same, with an expression that takes 3 ms to compile.
+  const upstream = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const tls = endpoint.tls === 'implicit' ? 'implicit' : 'none';
   const socket = await dial({ host, port, tls, ca, deadline: deadlines.connect, clock, signal }).catch((error: unknown) => {
     throw error instanceof DialError ? notConnected(error, 'connect') : error;

@@ -231,7 +231,7 @@ async function buildWorker(): Promise<{ readonly path: string; readonly remove: 
     entryPoints: [fileURLToPath(new URL('./rotation-worker.ts', import.meta.url))],
     outfile: path,
     bundle: true,
-    format: 'cjs', // undici calls require.
+    format: 'cjs',
     platform: 'node',
     target: 'node20.19',
     logLevel: 'error',

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { spoolDirectory } from '../../src/app/open-spool.ts';
 import { queueRoutes } from '../../src/admin/queue-routes.ts';
 import { SpoolQueue } from '../../src/admin/spool-queue.ts';
-import { openControlServer } from '../../src/app/queue-access.ts';
+import { openControlServer } from '../../src/app/control-door.ts';
 import { seconds } from '../../src/core/clock.ts';
 import type { Spool } from '../../src/core/ports/spool.ts';
 import { systemFiles } from '../../src/platform/files.ts';

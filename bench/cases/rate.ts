@@ -8,13 +8,26 @@ import { type Measured, verdict } from '../kit/figures.ts';
 import { runLoad } from '../kit/load.ts';
 import { HAPROXY, load, missing, POSTFIX } from '../kit/machine.ts';
 import { processorTime } from '../kit/processes.ts';
-import { ceiling, MAILBOX, noProxy, startHaproxy, startPlainRelay, startPostern, startPostfix, type System } from '../kit/systems.ts';
+import {
+  ceiling,
+  MAILBOX,
+  noProxy,
+  startBareRelay,
+  startHaproxy,
+  startPlainRelay,
+  startPostern,
+  startPostfix,
+  type System,
+} from '../kit/systems.ts';
 import { BenchUpstream } from '../kit/upstream.ts';
 
 const UPSTREAM_CONNECTIONS = 20;
 const MILLISECONDS = 5_000;
 /** V8 compiles for some 10,000 messages, which costs about as much again as they do; a relay in service has that behind it. */
 const WARM_UP = { milliseconds: 30_000, messages: 12_000 };
+
+/** What {@link ../bare-relay.mjs} takes is the machine's and Node's; the reach for processor time is some 1.6 times what such a script took where it was set. */
+const OF_BARE = 1.6;
 
 interface Workload {
   readonly connections: number;
@@ -56,6 +69,7 @@ async function measureRates(workload: Workload, rounds: number, isGrowth = false
     () => startPostern({ upstream, delivery: 'direct', connections }),
     () => startPostern({ upstream, delivery: 'queue', connections }),
     () => startPlainRelay(upstream, connections),
+    () => startBareRelay(upstream, connections),
   ];
   if (!isGrowth) {
     starts.push(() => startPostfix({ upstreamPort: ports.starttls, caPem, connections }));
@@ -78,6 +92,9 @@ async function measureRates(workload: Workload, rounds: number, isGrowth = false
       if (keepsConnection) verdict('messages/s (auto) relative to haproxy', ratio('haproxy'), { atLeast: 0.6 });
       else verdict('messages/s (auto) relative to Postfix, delivered', ratio('postfix'), { atLeast: 5 });
       verdict('CPU ms per message (auto)', figures.of('postern auto', 'CPU ms'), { atMost: keepsConnection ? 0.11 : 0.25 });
+      verdict('CPU per message (auto) relative to the bare relay', figures.ratios('postern auto', 'bare relay', 'CPU ms'), {
+        atMost: OF_BARE,
+      });
     });
   } finally {
     await upstream.stop();

@@ -137,18 +137,28 @@ const nodeArguments = ({ nodeOptions }: PosternSettings): string[] => [
 ];
 
 /** See bench/plain-relay.mjs. */
-export async function startPlainRelay(
+export const startPlainRelay = (upstream: BenchUpstream, connections: number, upstreamPort = upstream.ports.starttls): Promise<System> =>
+  startScript('plain relay', '../plain-relay.mjs', upstream, connections, upstreamPort);
+
+/** What Node itself costs. */
+export const startBareRelay = (upstream: BenchUpstream, connections: number, upstreamPort = upstream.ports.starttls): Promise<System> =>
+  startScript('bare relay', '../bare-relay.mjs', upstream, connections, upstreamPort);
+
+async function startScript(
+  name: string,
+  script: string,
   upstream: BenchUpstream,
   connections: number,
-  upstreamPort = upstream.ports.starttls,
+  upstreamPort: number,
 ): Promise<System> {
   const folder = createWorkFolder();
   const caFile = folder.write('ca.pem', upstream.caPem);
-  const script = fileURLToPath(new URL('../plain-relay.mjs', import.meta.url));
-  const child = fork(script, [String(upstreamPort), String(connections), caFile], { execArgv: [] });
+  const child = fork(fileURLToPath(new URL(script, import.meta.url)), [String(upstreamPort), String(connections), caFile], {
+    execArgv: [],
+  });
   const { port } = await new Promise<{ port: number }>((resolve) => void child.once('message', resolve));
   return {
-    name: 'plain relay',
+    name,
     port,
     pid: child.pid ?? 0,
     async stop() {

@@ -18,6 +18,7 @@ import { problem } from '../core/problem.ts';
 import { describeReply, quoted, type Reply, reply, wireText } from '../core/reply.ts';
 import { forgetUnread, ServerHandshake } from '../platform/server-handshake.ts';
 import { SessionJournal } from '../platform/session-journal.ts';
+import { atTurnEnd } from '../platform/turn-end.ts';
 import { ArrivingContent } from './arriving-content.ts';
 import { ContentPace } from './content-pace.ts';
 import { type IdleReason, IdleWatch } from './idle-watch.ts';
@@ -73,7 +74,7 @@ export class SmtpSession {
   #tls: { readonly tls?: string };
   #handshake: ServerHandshake | undefined;
   #content: ArrivingContent | undefined;
-  /** Replies that wait for those to commands that came with theirs (RFC 2920 §3.2). */
+  /** Replies of this turn of the event loop; those to commands that came together leave together (RFC 2920 §3.2). */
   #unsent = '';
   #hasTalked = false;
   #isServing = false;
@@ -190,7 +191,6 @@ export class SmtpSession {
       if (count % MOST_IN_A_ROW === 0) await nextTurn();
     }
     this.#isServing = false;
-    this.#flush();
     this.#readOn();
   }
 
@@ -281,8 +281,7 @@ export class SmtpSession {
     this.#journal.trace(() => `S: ${describeReply(answer)}`);
     const isFirst = this.#unsent === '';
     this.#unsent += wireText(answer);
-    if (!this.#isServing || this.#content !== undefined || this.#input.length === 0) this.#flush();
-    else if (isFirst) setImmediate(() => this.#flush()); // Whatever the next command waits for, it keeps no answer waiting.
+    if (isFirst) atTurnEnd(() => this.#flush()); // Whatever the next command waits for, it keeps no answer waiting.
   }
 
   /** The one place that writes to the socket: whole replies. */

@@ -5,6 +5,7 @@
  */
 import { type Level, pino } from 'pino';
 import type { Log, LogFields } from '../core/ports/log.ts';
+import { atTurnEnd } from '../platform/turn-end.ts';
 import { lineFields } from './log-fields.ts';
 import { prettyLine } from './pretty.ts';
 import type { Scrubber } from './scrubber.ts';
@@ -21,12 +22,27 @@ export interface LineSink {
   write(line: string): void;
 }
 
-/** Standard output, written at once so that the last line before a crash is not lost. */
+/** More than this is not put off. */
+const MOST_PUT_OFF = 65_536;
+
+/** Standard output. The lines of a turn of the event loop are written together when it ends, with what it has to say on its connections, or when the process exits. */
 export function standardOutput(): LineSink {
   const destination = pino.destination({ fd: 1, sync: true });
   // A closed standard output must not stop a relay (`postern serve | head`); there is nowhere left to say so.
   destination.on('error', () => undefined);
-  return destination;
+  let lines = '';
+  const flush = (): void => {
+    const text = lines;
+    lines = '';
+    if (text !== '') destination.write(text);
+  };
+  return {
+    write(line) {
+      if (lines === '') atTurnEnd(flush);
+      lines += line;
+      if (lines.length > MOST_PUT_OFF) flush();
+    },
+  };
 }
 
 /** A log whose settings may be changed while it is written to. */

@@ -19,6 +19,7 @@ import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, type Reply, replyClass } from '../core/reply.ts';
 import { SecretTraces } from '../core/secret-traces.ts';
 import { errorCode } from '../platform/dial-error.ts';
+import { atTurnEnd } from '../platform/turn-end.ts';
 import { WaitLimit } from '../platform/wait-limit.ts';
 import { type Failure, lost, timedOut, violated } from './failures.ts';
 import { ReplyParser, ReplyViolation } from '../message/reply-parser.ts';
@@ -241,7 +242,7 @@ export class Dialogue {
     const socket = this.#socket;
     if (socket.writableCorked > 0) return;
     socket.cork();
-    process.nextTick(() => socket.uncork());
+    atTurnEnd(() => socket.uncork());
   }
 
   #listen(socket: Socket): void {
@@ -310,7 +311,7 @@ export class Dialogue {
       const next = this.#unsent.shift();
       if (next === undefined) return;
       this.#trace(next.command.stage, () => `C: ${next.command.shownAs ?? next.command.line}`);
-      if (this.#outgoing === '') queueMicrotask(() => this.#flush());
+      if (this.#outgoing === '') atTurnEnd(() => this.#flush());
       this.#outgoing += `${next.command.line}\r\n`;
       this.#await(next.waiter);
     }

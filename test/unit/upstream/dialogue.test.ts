@@ -87,7 +87,9 @@ describe('content', () => {
         })(),
         deadlines,
       );
-      while (!dialogue.isDotSent) await new Promise((resolve) => setImmediate(resolve));
+      const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+      while (!dialogue.isDotSent) await turn();
+      await turn(); // What a turn has to say leaves when it ends.
       answer();
       await sent;
     };

@@ -7,7 +7,6 @@
  *
  * @packageDocumentation
  */
-import { createHash, type Hash } from 'node:crypto';
 import type { Client } from '../core/client.ts';
 import { between, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { MailParameters } from '../core/envelope.ts';
@@ -30,6 +29,7 @@ import { parsePath } from './address-parser.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { parseMailParameters, parseRcptParameters } from './command-parameters.ts';
 import { type Checked, checkFields, checkReversePath } from './sender-check.ts';
+import { SecretDigest } from '../platform/secret-digest.ts';
 import type { SessionJournal } from '../platform/session-journal.ts';
 import { SubmissionError } from './submission-error.ts';
 import type { OpenAnswer, UnconfirmedAnswers } from './unconfirmed-answers.ts';
@@ -200,11 +200,11 @@ export class MailTransaction {
   }
 
   async #watched(content: ArrivingContent, onEnd: OnEnd): Promise<Chunks> {
-    const hash = this.#digest();
+    const digest = this.#digest();
     const pieces = await content.wholeAtOnce();
-    if (pieces === undefined) return new WatchedContent(content, hash, onEnd);
-    for (const piece of pieces) hash.update(piece);
-    await onEnd(hash.digest('base64'));
+    if (pieces === undefined) return new WatchedContent(content, digest, onEnd);
+    for (const piece of pieces) digest.update(piece);
+    await onEnd(digest.digest());
     return pieces;
   }
 
@@ -258,9 +258,9 @@ export class MailTransaction {
   }
 
   /** Of the client and the envelope, before that of the content. */
-  #digest(): Hash {
+  #digest(): SecretDigest {
     const { origin, reversePath } = this.#facts;
-    return createHash('sha256').update(JSON.stringify([origin.client.name, reversePath, this.#forwardPaths]));
+    return new SecretDigest().update(Buffer.from(JSON.stringify([origin.client.name, reversePath, this.#forwardPaths])));
   }
 
   /** @throws Repetition where the message has had its answer, so that nobody takes it for a new one. */
@@ -323,12 +323,12 @@ type OnEnd = (digest: string) => Promise<void>;
 /** Says when the last octet has been read, before whoever reads hears of it, and what all of them were. */
 class WatchedContent implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncIterable<Uint8Array>;
-  readonly #hash: Hash;
+  readonly #digest: SecretDigest;
   readonly #onEnd: OnEnd;
 
-  constructor(source: AsyncIterable<Uint8Array>, hash: Hash, onEnd: OnEnd) {
+  constructor(source: AsyncIterable<Uint8Array>, digest: SecretDigest, onEnd: OnEnd) {
     this.#source = source;
-    this.#hash = hash;
+    this.#digest = digest;
     this.#onEnd = onEnd;
   }
 
@@ -338,10 +338,10 @@ class WatchedContent implements AsyncIterable<Uint8Array> {
     return {
       next: async () => {
         const result = await iterator.next();
-        if (result.done !== true) this.#hash.update(result.value);
+        if (result.done !== true) this.#digest.update(result.value);
         else if (!isOver) {
           isOver = true;
-          await this.#onEnd(this.#hash.digest('base64'));
+          await this.#onEnd(this.#digest.digest());
         }
         return result;
       },

@@ -11,13 +11,13 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
+import { keepHeapSmall } from './platform/heap-growth.ts';
 
 /** The value of the bundle. @param require - For packages that are not in the bundle, and Node's own. */
 type Program = (require: NodeJS.Require, file: string) => void;
 
-// V8 lets the heap grow to several times what is alive before it looks what is not. A relay shares its machine with the applications it serves: here it
-// looks once half as much again has come. A long queue that drains at full speed takes two thirds of the memory so, at the same speed.
-setFlagsFromString('--heap-growing-percent=50');
+// A long queue that drains at full speed takes two thirds of the memory so, at the same speed.
+keepHeapSmall();
 
 const file = join(__dirname, 'postern.js');
 

@@ -7,13 +7,12 @@
  *
  * @packageDocumentation
  */
-import { createHash, type Hash } from 'node:crypto';
 import type { Client } from '../core/client.ts';
 import { between, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { MailParameters } from '../core/envelope.ts';
 import { queueId, type QueueId, type SessionId } from '../core/ids.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
-import { type Chunks, kibibytes } from '../core/octets.ts';
+import { type Chunks, kibibytes, mebibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { MessageNotes } from '../core/ports/message-notes.ts';
 import type { Random } from '../core/ports/random.ts';
@@ -30,6 +29,8 @@ import { parsePath } from './address-parser.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { parseMailParameters, parseRcptParameters } from './command-parameters.ts';
 import { type Checked, checkFields, checkReversePath } from './sender-check.ts';
+import { largeContent } from '../platform/heap-growth.ts';
+import { SecretDigest } from '../platform/secret-digest.ts';
 import type { SessionJournal } from '../platform/session-journal.ts';
 import { SubmissionError } from './submission-error.ts';
 import type { OpenAnswer, UnconfirmedAnswers } from './unconfirmed-answers.ts';
@@ -62,6 +63,9 @@ export interface TransactionOrigin {
 
 /** Room for the header section in memory; Exchange refuses more than 64 KB of it. */
 const HEADER_SECTION_LIMIT = kibibytes(128);
+
+/** From here on content is large, for whoever makes room for it. */
+const LARGE = mebibytes(1);
 
 /** RFC 5321 §6.3: a limit of at least 100 Received fields finds loops; a message submitted to us should have none or few. */
 const MOST_RECEIVED = 50;
@@ -120,6 +124,8 @@ export class MailTransaction {
   #whole: string | undefined;
   #openAnswer: OpenAnswer | undefined;
   #traceParent: string | undefined;
+  /** Set where the content is large. */
+  #largeHasPassed: (() => void) | undefined;
 
   constructor(delivery: SubmissionTransaction, facts: TransactionFacts, deps: TransactionDependencies, journal: SessionJournal) {
     this.#delivery = delivery;
@@ -180,6 +186,7 @@ export class MailTransaction {
     } finally {
       // Whatever happens: the same message may wait for it on another connection.
       this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
+      this.#largeHasPassed?.();
     }
     if (answer !== undefined) {
       const waited = completeAt === undefined ? {} : { durationMs: between(completeAt, clock.monotonic()) };
@@ -200,11 +207,11 @@ export class MailTransaction {
   }
 
   async #watched(content: ArrivingContent, onEnd: OnEnd): Promise<Chunks> {
-    const hash = this.#digest();
+    const digest = this.#digest();
     const pieces = await content.wholeAtOnce();
-    if (pieces === undefined) return new WatchedContent(content, hash, onEnd);
-    for (const piece of pieces) hash.update(piece);
-    await onEnd(hash.digest('base64'));
+    if (pieces === undefined) return new WatchedContent(content, digest, onEnd, () => (this.#largeHasPassed ??= largeContent()));
+    for (const piece of pieces) digest.update(piece);
+    await onEnd(digest.digest());
     return pieces;
   }
 
@@ -258,9 +265,9 @@ export class MailTransaction {
   }
 
   /** Of the client and the envelope, before that of the content. */
-  #digest(): Hash {
+  #digest(): SecretDigest {
     const { origin, reversePath } = this.#facts;
-    return createHash('sha256').update(JSON.stringify([origin.client.name, reversePath, this.#forwardPaths]));
+    return new SecretDigest().update(Buffer.from(JSON.stringify([origin.client.name, reversePath, this.#forwardPaths])));
   }
 
   /** @throws Repetition where the message has had its answer, so that nobody takes it for a new one. */
@@ -320,28 +327,33 @@ class Repetition extends Error {
 /** Told what all octets were, once the last has been read. */
 type OnEnd = (digest: string) => Promise<void>;
 
-/** Says when the last octet has been read, before whoever reads hears of it, and what all of them were. */
+/** Says when the last octet has been read, before whoever reads hears of it, and what all of them were; and, on the way, that they are many. */
 class WatchedContent implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncIterable<Uint8Array>;
-  readonly #hash: Hash;
+  readonly #digest: SecretDigest;
   readonly #onEnd: OnEnd;
+  readonly #onLarge: () => void;
 
-  constructor(source: AsyncIterable<Uint8Array>, hash: Hash, onEnd: OnEnd) {
+  constructor(source: AsyncIterable<Uint8Array>, digest: SecretDigest, onEnd: OnEnd, onLarge: () => void) {
     this.#source = source;
-    this.#hash = hash;
+    this.#digest = digest;
     this.#onEnd = onEnd;
+    this.#onLarge = onLarge;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     const iterator = this.#source[Symbol.asyncIterator]();
+    let octets = 0;
     let isOver = false;
     return {
       next: async () => {
         const result = await iterator.next();
-        if (result.done !== true) this.#hash.update(result.value);
-        else if (!isOver) {
+        if (result.done !== true) {
+          this.#digest.update(result.value);
+          if (octets <= LARGE && (octets += result.value.length) > LARGE) this.#onLarge();
+        } else if (!isOver) {
           isOver = true;
-          await this.#onEnd(this.#hash.digest('base64'));
+          await this.#onEnd(this.#digest.digest());
         }
         return result;
       },

@@ -12,17 +12,13 @@
  *
  * @packageDocumentation
  */
-import { CARRIAGE_RETURN, DOT, findLineEnd, LINE_FEED, SPACE, skipLineEnd } from './line-ends.ts';
-import { MOST_SCANNED, openWireFormScan, type WireFormScan } from './wire-form-scan.ts';
+import { CARRIAGE_RETURN, DOT, findLineEnd, LINE_FEED, skipLineEnd } from './line-ends.ts';
 
 /** What the octets so far ended in. `after-cr`: a CR has been put out, its LF has not. */
 type Position = 'line-start' | 'in-line' | 'after-cr';
 
 /** Largest part that is looked at, and if need be rewritten, at a time. Bounds what a rewrite holds to twice as much. */
-const WINDOW = MOST_SCANNED;
-
-/** Less than this is not worth opening the scan for. */
-const LEAST_SCANNED = 4096;
+const WINDOW = 65_536;
 
 const ONLY_LF = Uint8Array.of(LINE_FEED);
 const ONLY_CRLF = Uint8Array.of(CARRIAGE_RETURN, LINE_FEED);
@@ -64,25 +60,12 @@ function positionAfter(part: Uint8Array): Position {
   return last === CARRIAGE_RETURN ? 'after-cr' : 'in-line';
 }
 
-/** Opened with the first part that is large. */
-let scan: { readonly isInWireForm: WireFormScan | undefined } | undefined;
-
-/** True where nothing in `part` has to change. */
-function isInWireForm(part: Uint8Array, position: Position): boolean {
-  if (part.length < LEAST_SCANNED) return isInWireFormByLines(part, position);
-  scan ??= { isInWireForm: openWireFormScan() };
-  return scan.isInWireForm?.(part, OCTET_BEFORE[position]) ?? isInWireFormByLines(part, position);
-}
-
-/** What stands for all octets that leave off there. */
-const OCTET_BEFORE: Record<Position, number> = { 'line-start': LINE_FEED, 'in-line': SPACE, 'after-cr': CARRIAGE_RETURN };
-
 /**
  * True where nothing in `part` has to change. Every LF must follow a CR and be followed by no dot; then the part holds a bare CR exactly if it
- * holds more CRs than LFs. Both searches are native and stop early. With very short lines a rewrite, which is right in any case, costs less than so
- * many searches.
+ * holds more CRs than LFs. Both searches are native and stop early: this runs over every octet relayed. With very short lines a rewrite,
+ * which is right in any case, costs less than so many searches.
  */
-function isInWireFormByLines(part: Uint8Array, position: Position): boolean {
+function isInWireForm(part: Uint8Array, position: Position): boolean {
   if (position === 'line-start' && part[0] === DOT) return false;
   const octets = asBuffer(part);
   let missing = 0; // CRs that the LFs found call for

@@ -63,22 +63,6 @@ describe('wire form', () => {
     expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(131_072);
   });
 
-  it.each(['', '\n', '\r', '\r\r\n', '\n.', '\r\n.', '\r\n.\r\n', '.'])(
-    'comes to the same in large chunks as in small ones, with %j between good lines',
-    async (odd) => {
-      const lines = 'an ordinary line of text\r\n'.repeat(2000);
-      const content = octetsOf(`${lines}${odd}${lines}${odd}`);
-      const inPieces = async (octets: number): Promise<string> => {
-        const chunks = Array.from({ length: Math.ceil(content.length / octets) }, (_, index) =>
-          content.subarray(index * octets, (index + 1) * octets),
-        );
-        return textOf(...(await collect(toWireForm(streamOf(chunks)))));
-      };
-      const expected = await inPieces(100);
-      for (const octets of [4096, 4097, 26_001, 65_536, content.length]) expect((await inPieces(octets)) === expected).toBe(true);
-    },
-  );
-
   it.each([997, 998, 65_535, 65_536, 65_537, 5_000_000])('F17 neither cuts nor folds a line of %i octets', async (length) => {
     const line = `${'x'.repeat(length)}\r\n`;
     expect((await encode(line)) === line).toBe(true);

@@ -4,7 +4,7 @@
  */
 import type { BenchCase } from '../kit/case.ts';
 import { inTurns, withSystems } from '../kit/case.ts';
-import { type Measured, verdict } from '../kit/figures.ts';
+import { type Figures, type Measured, verdict } from '../kit/figures.ts';
 import { runLoad } from '../kit/load.ts';
 import { HAPROXY, load, missing, POSTFIX } from '../kit/machine.ts';
 import { processorTime } from '../kit/processes.ts';
@@ -29,6 +29,11 @@ const WARM_UP = { milliseconds: 30_000, messages: 12_000 };
 /** What {@link ../bare-relay.mjs} takes is the machine's and Node's; the reach for processor time is some 1.6 times what such a script took where it was set. */
 const OF_BARE = 1.6;
 
+interface Extent {
+  readonly milliseconds: number;
+  readonly messages?: number;
+}
+
 interface Workload {
   readonly connections: number;
   readonly octets: number;
@@ -49,64 +54,84 @@ export const rateKept: BenchCase = {
   run: (rounds) => measureRates({ connections: 64, octets: 2048, keepsConnection: true }, rounds),
 };
 
-/** How the cost grows: Postern alone, beside the plain relay. */
+/** How the cost grows: Postern beside the two scripts. */
 export const rateGrowth: BenchCase = {
   name: 'rate-growth',
   summary: '1, 8, 64, 256 connections, new and kept; 2 KB and 100 KB; auto, direct, queue',
-  async run(rounds) {
-    for (const octets of [2048, 102_400])
-      for (const connections of [1, 8, 64, 256])
-        for (const keepsConnection of [false, true]) await measureRates({ connections, octets, keepsConnection }, rounds, true);
-  },
+  run: (rounds) =>
+    withRelays([], async (upstream, systems) => {
+      const workloads = [2048, 102_400].flatMap((octets) =>
+        [1, 8, 64, 256].flatMap((connections) => [false, true].map((keepsConnection) => ({ octets, connections, keepsConnection }))),
+      );
+      for (const system of systems) await measure(upstream, system, { connections: 64, octets: 2048, keepsConnection: false }, WARM_UP);
+      for (const workload of workloads) await measureInTurns(upstream, systems, workload, rounds, { milliseconds: 1000 });
+    }),
 };
 
-async function measureRates(workload: Workload, rounds: number, isGrowth = false): Promise<void> {
+type Start = (upstream: BenchUpstream) => Promise<System>;
+
+async function measureRates(workload: Workload, rounds: number): Promise<void> {
+  const { keepsConnection } = workload;
+  const others: Start[] = [
+    ({ ports, caPem }) => startPostfix({ upstreamPort: ports.starttls, caPem, connections: UPSTREAM_CONNECTIONS }),
+    ...(keepsConnection ? [({ ports, caPem }: BenchUpstream) => startHaproxy(ports.implicit, caPem)] : []),
+    ({ ports }) => Promise.resolve(noProxy(ports.starttls)),
+  ];
+  await withRelays(others, async (upstream, systems) => {
+    const figures = await measureInTurns(upstream, systems, workload, rounds, WARM_UP);
+    const ratio = (other: string): number[] => figures.ratios('postern auto', other, 'messages/s');
+    verdict('messages/s (auto) relative to the plain relay', ratio('plain relay'), { atLeast: keepsConnection ? 2.5 : 6 });
+    if (keepsConnection) verdict('messages/s (auto) relative to haproxy', ratio('haproxy'), { atLeast: 0.6 });
+    else verdict('messages/s (auto) relative to Postfix, delivered', ratio('postfix'), { atLeast: 5 });
+    verdict('CPU ms per message (auto)', figures.of('postern auto', 'CPU ms'), { atMost: keepsConnection ? 0.11 : 0.25 });
+    const ofBare = figures.ratios('postern auto', 'bare relay', 'CPU ms');
+    verdict('CPU per message (auto) relative to the bare relay', ofBare, { atMost: OF_BARE });
+  });
+}
+
+/** Postern in its three modes, the two scripts, `others`, and the upstream itself. */
+async function withRelays(
+  others: readonly Start[],
+  use: (upstream: BenchUpstream, systems: readonly System[]) => Promise<void>,
+): Promise<void> {
   const upstream = await BenchUpstream.start();
-  const { ports, caPem } = upstream;
   const connections = UPSTREAM_CONNECTIONS;
-  const starts: (() => Promise<System>)[] = [
+  const starts: Start[] = [
     () => startPostern({ upstream, delivery: 'auto', connections }),
     () => startPostern({ upstream, delivery: 'direct', connections }),
     () => startPostern({ upstream, delivery: 'queue', connections }),
     () => startPlainRelay(upstream, connections),
     () => startBareRelay(upstream, connections),
+    ...others,
+    () => Promise.resolve(ceiling(upstream)),
   ];
-  if (!isGrowth) {
-    starts.push(() => startPostfix({ upstreamPort: ports.starttls, caPem, connections }));
-    if (workload.keepsConnection) starts.push(() => startHaproxy(ports.implicit, caPem));
-    starts.push(() => Promise.resolve(noProxy(ports.starttls)));
-  }
-  starts.push(() => Promise.resolve(ceiling(upstream)));
   try {
-    await withSystems(starts, async (systems) => {
-      const kind = workload.keepsConnection ? 'many messages per connection' : 'a connection for each message';
-      console.log(`${workload.connections} connections, ${kind}, ${workload.octets} octets; ${load()}`);
-      const figures = await inTurns(systems, rounds, (system, isWarmUp) =>
-        measure(upstream, system, workload, isWarmUp ? WARM_UP : { milliseconds: MILLISECONDS }),
-      );
-      figures.print();
-      if (isGrowth) return;
-      const ratio = (other: string): number[] => figures.ratios('postern auto', other, 'messages/s');
-      const { keepsConnection } = workload;
-      verdict('messages/s (auto) relative to the plain relay', ratio('plain relay'), { atLeast: keepsConnection ? 2.5 : 6 });
-      if (keepsConnection) verdict('messages/s (auto) relative to haproxy', ratio('haproxy'), { atLeast: 0.6 });
-      else verdict('messages/s (auto) relative to Postfix, delivered', ratio('postfix'), { atLeast: 5 });
-      verdict('CPU ms per message (auto)', figures.of('postern auto', 'CPU ms'), { atMost: keepsConnection ? 0.11 : 0.25 });
-      verdict('CPU per message (auto) relative to the bare relay', figures.ratios('postern auto', 'bare relay', 'CPU ms'), {
-        atMost: OF_BARE,
-      });
-    });
+    await withSystems(
+      starts.map((start) => () => start(upstream)),
+      (systems) => use(upstream, systems),
+    );
   } finally {
     await upstream.stop();
   }
 }
 
-async function measure(
+async function measureInTurns(
   upstream: BenchUpstream,
-  system: System,
+  systems: readonly System[],
   workload: Workload,
-  extent: { milliseconds: number; messages?: number },
-): Promise<Measured> {
+  rounds: number,
+  warmUp: Extent,
+): Promise<Figures> {
+  const kind = workload.keepsConnection ? 'many messages per connection' : 'a connection for each message';
+  console.log(`${workload.connections} connections, ${kind}, ${workload.octets} octets; ${load()}`);
+  const figures = await inTurns(systems, rounds, (system, isWarmUp) =>
+    measure(upstream, system, workload, isWarmUp ? warmUp : { milliseconds: MILLISECONDS }),
+  );
+  figures.print();
+  return figures;
+}
+
+async function measure(upstream: BenchUpstream, system: System, workload: Workload, extent: Extent): Promise<Measured> {
   const { port, signsIn, pid } = system;
   await upstream.reset();
   const before = pid === 0 ? 0 : processorTime(pid);

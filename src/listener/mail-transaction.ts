@@ -25,13 +25,13 @@ import type { HeaderSection } from '../message/header-section.ts';
 import { readSubject } from '../message/subject.ts';
 import { type IncomingMessage, readSubmission } from '../message/submission-content.ts';
 import type { ClientDirectory } from '../policy/client-directory.ts';
+import { largeContent } from '../platform/heap-growth.ts';
+import { SecretDigest } from '../platform/secret-digest.ts';
+import type { SessionJournal } from '../platform/session-journal.ts';
 import { parsePath } from './address-parser.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { parseMailParameters, parseRcptParameters } from './command-parameters.ts';
 import { type Checked, checkFields, checkReversePath } from './sender-check.ts';
-import { largeContent } from '../platform/heap-growth.ts';
-import { SecretDigest } from '../platform/secret-digest.ts';
-import type { SessionJournal } from '../platform/session-journal.ts';
 import { SubmissionError } from './submission-error.ts';
 import type { OpenAnswer, UnconfirmedAnswers } from './unconfirmed-answers.ts';
 

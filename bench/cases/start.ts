@@ -10,12 +10,11 @@ import { type BenchCase, inTurns } from '../kit/case.ts';
 import { type Measured, verdict } from '../kit/figures.ts';
 import { runLoad } from '../kit/load.ts';
 import { memory, processorTime } from '../kit/processes.ts';
-import { MAILBOX, POSTERN_PROGRAM, posternConfiguration, startPlainRelay } from '../kit/systems.ts';
+import { environment, MAILBOX, POSTERN_PROGRAM, posternConfiguration, startPlainRelay } from '../kit/systems.ts';
 import { BenchUpstream } from '../kit/upstream.ts';
 
 const MEGA = 1024 * 1024;
 /** Of this machine, but for a list of certificates that every Node on it would have to read first (30 to 60 ms). */
-const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
 /** Long enough for what a start leaves to be collected. */
 const IDLE_MS = 3_000;
 

@@ -25,7 +25,10 @@ export interface LineSink {
 /** More than this is not put off. */
 const MOST_PUT_OFF = 65_536;
 
-/** Standard output. The lines of a turn of the event loop are written together when it ends, with what it has to say on its connections, or when the process exits. */
+/**
+ * Standard output. The lines of a turn of the event loop are written together when it ends, with what it has to say on its connections, or when the process exits: a
+ * process that is killed, or that V8 aborts, takes the lines of that turn along.
+ */
 export function standardOutput(): LineSink {
   const destination = pino.destination({ fd: 1, sync: true });
   // A closed standard output must not stop a relay (`postern serve | head`); there is nowhere left to say so.

@@ -115,8 +115,8 @@ function exchange(socket: Socket, { url, method, headers, body }: HttpRequest, s
   return new Promise((resolve, reject) => {
     let response: IncomingMessage | undefined;
     const fail = (error: Error): void => {
-      // Whoever reads the answer is told why it ends here.
-      response?.destroy(error);
+      // Whoever reads the answer is told why it ends here. One that is whole stays: what comes behind it is no part of it.
+      if (response?.complete !== true) response?.destroy(error);
       socket.destroy();
       reject(error);
     };
@@ -140,6 +140,8 @@ function exchange(socket: Socket, { url, method, headers, body }: HttpRequest, s
       response = incoming;
       resolve(incoming);
     });
+    // Node says nothing else where the answer is a change of protocols (101).
+    outgoing.once('close', () => reject(Object.assign(new Error('the connection ended without an answer'), { code: 'ECONNRESET' })));
     if (typeof body !== 'object') outgoing.end(body);
     else pipeline(measured(body, headers['content-length']), outgoing, (error) => void (error && response === undefined && fail(error)));
   });

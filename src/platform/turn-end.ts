@@ -7,7 +7,7 @@
  * @packageDocumentation
  */
 
-let acts: (() => void)[] = [];
+const acts: (() => void)[] = [];
 
 /**
  * Have `act` done behind everything that this turn does, or before the process exits; in the order of the calls. It must not throw. What it puts off itself is the
@@ -18,10 +18,15 @@ export function atTurnEnd(act: () => void): void {
   acts.push(act);
 }
 
+/** Where an act throws after all, the others are done in the next turn, or at the exit that follows. */
 function endTurn(): void {
-  const ended = acts;
-  acts = [];
-  for (const act of ended) act();
+  try {
+    for (let left = acts.length; left > 0; left -= 1) acts.shift()?.();
+  } finally {
+    if (acts.length > 0) setImmediate(endTurn);
+  }
 }
 
-process.on('exit', endTurn);
+process.on('exit', () => {
+  while (acts.length > 0) acts.shift()?.();
+});

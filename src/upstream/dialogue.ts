@@ -3,7 +3,7 @@
  *
  * Invariants:
  * - Replies are matched with commands in order. A reply that nothing waits for ends the session (fail closed: otherwise a server that sends
- *   `250` in advance would have a message confirmed that it never took); so does one that breaks the rules of {@link ../message/reply-parser.ts}.
+ *   `250` in advance would have a message confirmed that it never took); so does one to a command that has not been written yet, or that breaks the rules of {@link ../message/reply-parser.ts}.
  * - Without PIPELINING one command is under way at a time; with it any number, but nothing follows a command that ends its group until
  *   that one has been answered (RFC 2920 §3.1).
  * - Each command waited for has a deadline, counted from when its predecessor was answered.
@@ -87,6 +87,8 @@ export class Dialogue {
   readonly #unsent: SentCommand[] = [];
   readonly #awaiting: Waiter[] = [];
   #outgoing = '';
+  /** How many of those awaited answer a command in {@link #outgoing}: the last ones. */
+  #unwritten = 0;
   readonly #limit: WaitLimit;
   #failure: Failure | undefined;
   #content: { isDotSent: boolean } | undefined;
@@ -279,7 +281,10 @@ export class Dialogue {
     const reply = { ...bare, text: bare.text.map((line) => this.#sent.conceal(line)) };
     this.#trace(stage, () => `S: ${describeReply(reply)}`);
     this.#limit.end();
-    if (waiter === undefined) return this.fail(unasked(this.upstream, reply));
+    if (waiter === undefined || this.#awaiting.length < this.#unwritten) {
+      if (waiter !== undefined) this.#awaiting.unshift(waiter); // To be told with the others.
+      return this.fail(unasked(this.upstream, reply));
+    }
     if (stage === 'content' && replyClass(reply) < 4) {
       this.#awaiting.unshift(waiter); // To be told with the others.
       return this.fail(violated(this.upstream, `${describeReply(reply)} before the message was complete`));
@@ -313,6 +318,7 @@ export class Dialogue {
       this.#trace(next.command.stage, () => `C: ${next.command.shownAs ?? next.command.line}`);
       if (this.#outgoing === '') atTurnEnd(() => this.#flush());
       this.#outgoing += `${next.command.line}\r\n`;
+      this.#unwritten += 1;
       this.#await(next.waiter);
     }
   }
@@ -320,6 +326,7 @@ export class Dialogue {
   #flush(): void {
     const text = this.#outgoing;
     this.#outgoing = '';
+    this.#unwritten = 0;
     if (this.#failure === undefined) this.#socket.write(text);
   }
 

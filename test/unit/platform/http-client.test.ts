@@ -1,6 +1,6 @@
 /** The client of HTTP: places to an origin, what ends a request at each step, and bodies that are not as long as was said. */
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { seconds } from '../../../src/core/clock.ts';
@@ -194,4 +194,29 @@ it('tells a header section that is too large, and what is no HTTP, from a connec
   expect(await codeOf('/large')).toBe('HPE_HEADER_OVERFLOW');
   expect(await codeOf('/other')).toMatch(/^HPE_/);
   expect(await codeOf('/gone')).toBe('ECONNRESET');
+});
+
+/** A server that says these octets, whatever it is asked, and closes. */
+async function serveOctets(octets: string): Promise<URL> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined).once('data', () => socket.end(octets));
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  ends.push(() => new Promise((resolve) => void server.close(() => resolve())));
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+}
+
+it.each(['\r\n', 'junk', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx'])(
+  'gives an answer that is whole, whatever comes behind it (%j)',
+  async (behind) => {
+    const url = await serveOctets(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}${behind}`);
+    expect(await textOf(await clientOf(1).request(get(url)))).toBe('{}');
+  },
+);
+
+it('fails at once where the server changes protocols, or says nothing and closes', async () => {
+  const client = clientOf(1);
+  const change = await serveOctets('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+  await expect(client.request(get(change))).rejects.toMatchObject({ code: 'ECONNRESET' });
+  await expect(client.request(get(await serveOctets('')))).rejects.toMatchObject({ code: 'ECONNRESET' });
 });

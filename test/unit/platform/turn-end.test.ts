@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { atTurnEnd } from '../../../src/platform/turn-end.ts';
 
@@ -25,5 +27,27 @@ describe('the end of a turn', () => {
     await turn();
     await turn();
     expect(done).toEqual(['now', 'then']);
+  });
+
+  it.each([
+    ['the process exits first', `process.exitCode = 0; atTurnEnd(() => say('act')); process.exit();`, 'act'],
+    ['an act throws, and the process ends of it', `atTurnEnd(() => { throw new Error(); }); atTurnEnd(() => say('act')); end();`, 'act'],
+    [
+      'an act throws, and the process goes on',
+      `atTurnEnd(() => { throw new Error(); }); atTurnEnd(() => say('act')); goOn();`,
+      'act, then',
+    ],
+    ['an act of the exit puts off another', `atTurnEnd(() => atTurnEnd(() => say('act'))); process.exit();`, 'act'],
+  ])('comes, too, where %s', async (_, program, said) => {
+    const module = new URL('../../../src/platform/turn-end.ts', import.meta.url).href;
+    const source = `
+      import { writeSync } from 'node:fs';
+      import { atTurnEnd } from ${JSON.stringify(module)};
+      const say = (text) => writeSync(1, text);
+      const end = () => process.on('uncaughtException', () => process.exit());
+      const goOn = () => process.on('uncaughtException', () => setTimeout(() => say(', then'), 10));
+      ${program}`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', source]);
+    expect(stdout).toBe(said);
   });
 });

@@ -41,6 +41,23 @@ describe('a group of commands', () => {
 });
 
 describe('a command', () => {
+  it('that has not been written yet has no answer: one that comes ends the session, and nothing more is written', async () => {
+    const socket = new MemorySocket();
+    const dialogue = new Dialogue(socket.asSocket, 'mail.test:587', systemClock, () => {});
+    dialogue.mayPipeline = true;
+    const greeting = dialogue.greeting(seconds(10));
+    socket.push('220 mail.test\r\n');
+    await greeting;
+    const written = dialogue.ask(command('EHLO a'));
+    await new Promise((resolve) => void setImmediate(resolve));
+    const unwritten = dialogue.ask(command('RSET'));
+    socket.push('250 mail.test\r\n250 2.0.0 OK\r\n');
+    expect(await written).toMatchObject({ code: 250 });
+    expect(await unwritten).toMatchObject({ stage: 'mail', problem: { code: 'UPSTREAM_PROTOCOL' } });
+    await dialogue.closed;
+    expect(socket.written).toBe('EHLO a\r\n');
+  });
+
   it.each(['MAIL FROM:<a@x>\r\nRCPT TO:<evil@x>', 'MAIL\n', 'MAIL\0', 'MAIL\x7f'])(
     'that is two, or has control characters, is not sent: %j',
     async (line) => {

@@ -9,6 +9,7 @@ import type { Log } from '../core/ports/log.ts';
 import { ServiceManager, type ServiceState } from '../platform/service-manager.ts';
 import { requireSpareFiles } from '../platform/spare-files.ts';
 import { systemClock } from '../platform/system-clock.ts';
+import { atTurnEnd } from '../platform/turn-end.ts';
 import { ProblemError, problem } from '../core/problem.ts';
 import { composeObservation, type Observation, Relay, type RelayParts } from './compose.ts';
 import { Lifecycle, type Service } from './lifecycle.ts';
@@ -109,7 +110,8 @@ class Serving implements Service {
     try {
       const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, ...parts, environment: process.env });
       await relay.start();
-      if (sandbox !== undefined) process.stdout.write(sandbox.invitation);
+      // Behind the log's lines of this turn: what is read last.
+      if (sandbox !== undefined) atTurnEnd(() => process.stdout.write(sandbox.invitation));
       return new Serving(relay, observation, sandbox);
     } catch (error) {
       await sandbox?.sandbox.close();

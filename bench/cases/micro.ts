@@ -26,7 +26,7 @@ export const MICRO: readonly BenchCase[] = [
   program(
     'mailboxes',
     'IMAP: memory of 1,000 sessions in IDLE, a reader that stalls, notices; beside socat',
-    ['--sessions', '1000', '--stall', '10'],
+    ['--client', 'plain', '--sessions', '1000', '--stall', '10'],
     true,
   ),
   program('spool', 'durable accepts of the spool beside a file per message (best of three rounds)'),

@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - Replies are matched with commands in order. A reply that nothing waits for ends the session (fail closed: otherwise a server that sends
- *   `250` in advance would have a message confirmed that it never took); so does one to a command that has not been written yet, or that breaks the rules of {@link ../message/reply-parser.ts}.
+ *   `250` in advance would have a message confirmed that it never took); so does one to a command that has not been written yet, or that breaks
+ *   the rules of {@link ../message/reply-parser.ts}.
  * - Without PIPELINING one command is under way at a time; with it any number, but nothing follows a command that ends its group until
  *   that one has been answered (RFC 2920 §3.1).
  * - Each command waited for has a deadline, counted from when its predecessor was answered.

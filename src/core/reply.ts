@@ -39,11 +39,13 @@ export const isPermanent = (answer: Pick<Reply, 'code'>): boolean => replyClass(
 /** One printable line: control characters (C0, DEL, C1, U+2028/9) become spaces, and the whole is cut at 450 characters. */
 export function cleanText(text: string): string {
   // RFC 5321 §4.5.3.1.5 allows 512 octets a reply line; 450 leaves room for the codes.
-  return text
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
-    .trim()
-    .slice(0, 450);
+  // Nearly all text is clean already, and to look costs less than to replace.
+  const oneLine = UNCLEAN.test(text) ? text.replace(UNCLEAN_RUNS, ' ') : text;
+  return oneLine.trim().slice(0, 450);
 }
+
+const UNCLEAN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+const UNCLEAN_RUNS = new RegExp(`${UNCLEAN.source}+`, 'g');
 
 const ENHANCED = /^([245])\.(\d{1,3})\.(\d{1,3})(?: |$)/;
 
@@ -56,9 +58,20 @@ export interface ReplyLine {
 
 /** Parse one reply line. Undefined where it is not one (RFC 5321 §4.2: three digits, then space, hyphen or nothing). */
 export function parseReplyLine(line: string): ReplyLine | undefined {
-  const match = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line);
-  if (match === null) return undefined;
-  return { code: Number(match[1]), isLast: match[2] !== '-', text: match[3] ?? '' };
+  const hundreds = digitAt(line, 0);
+  const tens = digitAt(line, 1);
+  const ones = digitAt(line, 2);
+  const separator = line.charAt(3);
+  if (!(hundreds >= 2 && hundreds <= 5 && tens >= 0 && ones >= 0) || !(separator === '' || separator === ' ' || separator === '-')) {
+    return undefined;
+  }
+  return { code: hundreds * 100 + tens * 10 + ones, isLast: separator !== '-', text: line.slice(4) };
+}
+
+/** -1 where it is none. */
+function digitAt(text: string, index: number): number {
+  const digit = text.charCodeAt(index) - 0x30;
+  return digit >= 0 && digit <= 9 ? digit : -1;
 }
 
 /**
@@ -77,16 +90,24 @@ export function joinReplyLines(lines: readonly [ReplyLine, ...ReplyLine[]]): Rep
 
 /** The lines to put on the wire, without line ends; the enhanced code stands on each line (RFC 2034 §4). */
 export function formatReply(answer: Reply): string[] {
-  const prefix = answer.enhancedCode === undefined ? '' : `${answer.enhancedCode} `;
-  return answer.text.map((line, index) => `${answer.code}${index === answer.text.length - 1 ? ' ' : '-'}${prefix}${line}`);
+  return answer.text.map((line, index) => formatLine(answer, line, index === answer.text.length - 1));
+}
+
+function formatLine({ code, enhancedCode }: Reply, line: string, isLast: boolean): string {
+  return `${code}${isLast ? ' ' : '-'}${enhancedCode === undefined ? '' : `${enhancedCode} `}${line}`;
 }
 
 /**
  * The reply as octets of the wire (RFC 5321 §4.2: printable ASCII), line ends included. What we say ourselves is clean already; a defect must not become a second reply.
  */
 export function wireText(answer: Reply): string {
-  const text = answer.text.length === 0 ? [''] : answer.text.map((line) => (PRINTABLE.test(line) ? line : printable(line)));
-  return `${formatReply({ ...answer, text }).join('\r\n')}\r\n`;
+  const last = Math.max(0, answer.text.length - 1);
+  let wire = '';
+  for (let index = 0; index <= last; index += 1) {
+    const line = answer.text[index] ?? '';
+    wire += `${formatLine(answer, PRINTABLE.test(line) ? line : printable(line), index === last)}\r\n`;
+  }
+  return wire;
 }
 
 const PRINTABLE = /^[ -~]{0,450}$/;

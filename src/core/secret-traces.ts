@@ -59,8 +59,9 @@ export class SecretTraces {
   conceal(text: string): string {
     if (this.#traces.length === 0) return text;
     let clean = text;
-    for (const trace of this.#traces) clean = clean.replaceAll(trace, REPLACEMENT);
-    return clean.replace(RUN, (run) => (this.#holdsPiece(run) ? REPLACEMENT : run));
+    for (const trace of this.#traces)
+      if (trace.length <= clean.length && clean.includes(trace)) clean = clean.replaceAll(trace, REPLACEMENT);
+    return clean.length < PIECE ? clean : clean.replace(RUN, (run) => (this.#holdsPiece(run) ? REPLACEMENT : run));
   }
 
   #holdsPiece(run: string): boolean {

@@ -5,6 +5,7 @@
  */
 import { between, type DurationMs } from '../core/clock.ts';
 import type { Envelope } from '../core/envelope.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { MessageNames } from '../core/ports/log.ts';
@@ -72,7 +73,9 @@ export class Courier {
 }
 
 function namesOf({ queueId, client, origin }: LoggedMessage): MessageNames {
-  return { queueId, client, ...(origin?.sessionId === undefined ? {} : { sessionId: origin.sessionId }) };
+  const names: Mutable<MessageNames> = { queueId, client };
+  if (origin?.sessionId !== undefined) names.sessionId = origin.sessionId;
+  return names;
 }
 
 const BEFORE_MAIL: ReadonlySet<UpstreamStage> = new Set(['wait', 'token', 'connect', 'greeting', 'ehlo', 'starttls', 'auth']);

@@ -23,8 +23,10 @@ export function presentable(answer: Reply): Reply {
 
 /** The upstream's 2yz, with our id of the message at its end. */
 export function relayed(answer: Reply, id: QueueId): Reply {
+  const { code, enhancedCode } = answer;
   const last = answer.text.length - 1;
-  return { ...answer, text: answer.text.map((line, index) => (index === last ? `${line} [postern ${id}]`.trim() : line)) };
+  const text = answer.text.map((line, index) => (index === last ? `${line} [postern ${id}]`.trim() : line));
+  return enhancedCode === undefined ? { code, text } : { code, enhancedCode, text };
 }
 
 /** The spool has it. */

@@ -13,10 +13,11 @@
 import type { Account } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { ForwardPath } from '../core/envelope.ts';
-import type { Chunks } from '../core/octets.ts';
+import type { Mutable } from '../core/mutable.ts';
+import { areHere, type Chunks } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Draft, Spool } from '../core/ports/spool.ts';
-import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
+import type { Begun, Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
 import type { Reply } from '../core/reply.ts';
 import type { NewMessage } from '../core/spool-entry.ts';
@@ -47,7 +48,7 @@ export class SpooledDelivery implements Submission {
     this.#deps = deps;
   }
 
-  async begin(start: SubmissionStart): Promise<{ readonly reply: Reply; readonly transaction?: SubmissionTransaction }> {
+  begin(start: SubmissionStart): Begun {
     const { account } = start.origin.client;
     const lane = this.#deps.scheduler.laneOf(account);
     if (lane === undefined) {
@@ -72,7 +73,7 @@ class SpooledTransaction implements SubmissionTransaction {
     this.#deps = deps;
   }
 
-  async addForwardPath(forwardPath: ForwardPath): Promise<Reply> {
+  addForwardPath(forwardPath: ForwardPath): Reply {
     this.#forwardPaths.push(forwardPath);
     return RECIPIENT_OK;
   }
@@ -81,7 +82,7 @@ class SpooledTransaction implements SubmissionTransaction {
     const { size } = this.#start.parameters;
     const { name: account } = this.#account;
     try {
-      const draft = await this.#deps.spool.openDraft({ account, ...(size === undefined ? {} : { expectedSize: size }) });
+      const draft = await this.#deps.spool.openDraft(size === undefined ? { account } : { account, expectedSize: size });
       // The application has left meanwhile. Nobody else would give back the room that the draft takes.
       if (this.#isAbandoned) await draft.discard();
       else this.#draft = draft;
@@ -95,7 +96,8 @@ class SpooledTransaction implements SubmissionTransaction {
     const draft = this.#draft;
     this.#draft = undefined; // From here on it is ours to end, whatever the application does.
     if (draft === undefined) return this.#notAccepted(problem('INTERNAL', 'content without a draft'));
-    const failed = await take(draft, content.chunks);
+    const { chunks } = content;
+    const failed = areHere(chunks) ? await takeAll(draft, chunks) : await take(draft, chunks);
     if (failed !== undefined) return this.#notAccepted(failed);
     const message = this.#message(content);
     const taken = new TakenMessage({ lane: this.#lane, draft, message, logged: this.#logged(message, draft) }, this.#deps);
@@ -121,7 +123,7 @@ class SpooledTransaction implements SubmissionTransaction {
   #message({ messageId, traceParent }: Content): NewMessage {
     const { queueId, origin, reversePath, parameters } = this.#start;
     const now = this.#deps.calendar.now();
-    return {
+    const message: Mutable<NewMessage> = {
       queueId,
       account: this.#account.name,
       client: origin.client.name,
@@ -130,17 +132,28 @@ class SpooledTransaction implements SubmissionTransaction {
       parameters,
       forwardPaths: this.#forwardPaths,
       messageId,
-      ...(traceParent === undefined ? {} : { traceParent }),
       nextAttemptAt: now,
     };
+    if (traceParent !== undefined) message.traceParent = traceParent;
+    return message;
   }
 
   #logged(message: NewMessage, { size }: Draft): LoggedMessage {
     const { queueId, account, client, messageId, traceParent, reversePath } = message;
     const { sessionId, peer } = this.#start.origin;
     const forwardPaths = message.forwardPaths.map(({ address }) => address);
-    const trace = traceParent === undefined ? {} : { traceParent };
-    return { queueId, account, client, messageId, ...trace, reversePath, size, forwardPaths, origin: { sessionId, peer } };
+    const logged: Mutable<LoggedMessage> = {
+      queueId,
+      account,
+      client,
+      messageId,
+      reversePath,
+      size,
+      forwardPaths,
+      origin: { sessionId, peer },
+    };
+    if (traceParent !== undefined) logged.traceParent = traceParent;
+    return logged;
   }
 
   #notAccepted(what: Problem): Reply {
@@ -160,7 +173,7 @@ class SpooledTransaction implements SubmissionTransaction {
 async function take(draft: Draft, chunks: Chunks): Promise<Problem | undefined> {
   try {
     for await (const chunk of chunks) {
-      const failed = await written(draft, chunk);
+      const failed = await takeAll(draft, [chunk]);
       if (failed !== undefined) return failed;
     }
     return undefined;
@@ -170,10 +183,13 @@ async function take(draft: Draft, chunks: Chunks): Promise<Problem | undefined> 
   }
 }
 
-/** What the spool has against it; the draft is over then. */
-async function written(draft: Draft, chunk: Uint8Array): Promise<Problem | undefined> {
+/** Content that is here. @returns What the spool has against it; the draft is over then. */
+async function takeAll(draft: Draft, chunks: readonly Uint8Array[]): Promise<Problem | undefined> {
   try {
-    await draft.write(chunk);
+    for (const chunk of chunks) {
+      const room = draft.write(chunk);
+      if (room !== undefined) await room;
+    }
     return undefined;
   } catch (error) {
     await draft.discard();

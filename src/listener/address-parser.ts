@@ -124,7 +124,7 @@ interface Mailbox {
 }
 
 function parseMailbox(text: string): Mailbox | RefusedPath {
-  if (Buffer.byteLength(text) > LONGEST_ADDRESS) return refused('the address is too long');
+  if (text.length > LONGEST_ADDRESS / 3 && Buffer.byteLength(text) > LONGEST_ADDRESS) return refused('the address is too long');
   if (UNSAFE.test(text)) return refused('the address holds an invisible or control character');
   const at = text.lastIndexOf('@');
   if (at === -1) return refused('the address has no domain');
@@ -158,12 +158,12 @@ function parseLocalPart(text: string): string | undefined {
 function parseDomain(text: string): string | undefined {
   if (text.startsWith('[')) return isAddressLiteral(text) ? text : undefined;
   const ascii = /^[\u0000-\u007f]*$/.test(text) && !/(?:^|\.)xn--/i.test(text) ? text : domainToASCII(text);
-  if (ascii.length > 255) return undefined;
-  // Underscores are no part of a host name and stand in many a Windows machine's.
-  return ascii.split('.').every((label) => label.length <= 63 && /^[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?$/.test(label))
-    ? ascii
-    : undefined;
+  return ascii.length <= 255 && HOST_NAME.test(ascii) ? ascii : undefined;
 }
+
+/** One label: at most 63 characters. Underscores are no part of a host name and stand in many a Windows machine's. */
+const LABEL = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
+const HOST_NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 
 /** RFC 5321 §4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]`. */
 function isAddressLiteral(text: string): boolean {

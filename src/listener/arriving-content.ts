@@ -102,6 +102,11 @@ export class ArrivingContent implements AsyncIterable<Uint8Array> {
     };
   }
 
+  /** Whole, and all of it taken: there is nothing to {@link drain}. */
+  get isTaken(): boolean {
+    return this.#isWhole && this.#waiting.length === 0;
+  }
+
   /**
    * Read and forget the rest.
    *

@@ -24,20 +24,24 @@ export type ParsedLine = CommandLine | { readonly kind: 'blank' } | { readonly k
 const LONGEST_COMMAND = 2_048;
 
 export function parseCommandLine(octets: Buffer): ParsedLine {
-  const text = octets.toString('utf8').replace(/^[^\u0021-\u007e]+/, '');
-  const line = text.trimEnd();
+  const text = octets.toString('utf8');
+  const line = (UNPRINTED.test(text) ? text.replace(UNPRINTED, '') : text).trimEnd();
   if (line === '') return { kind: 'blank' };
-  const verb = (/^[A-Za-z]{1,16}(?=$|[ \t])/.exec(line)?.[0] ?? '').toUpperCase();
+  const verb = (VERB.exec(line)?.[0] ?? '').toUpperCase();
   // AUTH has limits of its own (RFC 4954 §4).
   if (octets.length > LONGEST_COMMAND && verb !== 'AUTH') return { kind: 'malformed', why: 'Line too long' };
   if (verb === '') return { kind: 'malformed', why: 'Command not recognised' };
   const argument = line.slice(verb.length).trim();
-  return { kind: 'command', verb, argument, hasControlCharacters: /[\u0000-\u001f\u007f-\u009f]/.test(argument) };
+  return { kind: 'command', verb, argument, hasControlCharacters: CONTROL_CHARACTER.test(argument) };
 }
+
+const UNPRINTED = /^[^\u0021-\u007e]+/;
+const VERB = /^[A-Za-z]{1,16}(?=$|[ \t])/;
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** A web page can make a browser post SMTP commands to a port of this machine; its first line gives it away. */
 export function isHttpRequest(octets: Buffer): boolean {
-  return /^[A-Z]{3,10} \S{1,2000} HTTP\/\d/.test(octets.toString('latin1'));
+  return octets.includes('HTTP/') && /^[A-Z]{3,10} \S{1,2000} HTTP\/\d/.test(octets.toString('latin1'));
 }
 
 /** Verbs whose argument holds names and addresses, and never a password. */

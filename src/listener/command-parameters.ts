@@ -7,29 +7,33 @@
  * @packageDocumentation
  */
 import type { ForwardPath, MailParameters } from '../core/envelope.ts';
+import type { Mutable } from '../core/mutable.ts';
 import { type Octets, octets } from '../core/octets.ts';
 import { type Reply, reply } from '../core/reply.ts';
 
 type Outcome<Parameters> = { readonly parameters: Parameters } | { readonly refused: Reply };
-type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 /** Takes one parameter into `into`; a reply refuses it. */
-type Reader<Into> = (value: string | undefined, into: Into) => Reply | undefined;
+type Reader<Into> = (value: string | undefined, into: Into, maxSize: Octets) => Reply | undefined;
 
 /** @param text - What followed the path. @param maxSize - The listener's limit. */
 export function parseMailParameters(text: string, maxSize: Octets): Outcome<MailParameters> {
   const parameters: Mutable<MailParameters> = { isSmtpUtf8: false, isRequireTls: false };
-  const refused = readParameters(text, mailReaders(maxSize), parameters);
+  const refused = readParameters(text, MAIL_READERS, parameters, maxSize);
   return refused === undefined ? { parameters } : { refused };
 }
 
-/** @param text - What followed the path. */
-export function parseRcptParameters(text: string): Outcome<Omit<ForwardPath, 'address'>> {
-  const parameters: Mutable<Omit<ForwardPath, 'address'>> = {};
-  const refused = readParameters(text, RCPT_READERS, parameters);
+/** @param text - What followed the path `address`. */
+export function parseRcptParameters(text: string, address: string): Outcome<ForwardPath> {
+  const parameters: Mutable<ForwardPath> = { address };
+  const refused = readParameters(text, RCPT_READERS, parameters, NO_SIZE);
   return refused === undefined ? { parameters } : { refused };
 }
 
-function readParameters<Into>(text: string, readers: ReadonlyMap<string, Reader<Into>>, into: Into): Reply | undefined {
+/** RCPT has no SIZE. */
+const NO_SIZE = octets(0);
+
+function readParameters<Into>(text: string, readers: ReadonlyMap<string, Reader<Into>>, into: Into, maxSize: Octets): Reply | undefined {
+  if (text === '') return undefined;
   const seen = new Set<string>();
   for (const word of text.split(/[ \t]+/)) {
     if (word === '') continue;
@@ -39,25 +43,23 @@ function readParameters<Into>(text: string, readers: ReadonlyMap<string, Reader<
     if (read === undefined) return reply(555, '5.5.4', `Parameter not recognised: ${name.slice(0, 40)}`);
     if (seen.has(name)) return wrong(`${name} is given twice`);
     seen.add(name);
-    const refused = read(equals === -1 ? undefined : word.slice(equals + 1), into);
+    const refused = read(equals === -1 ? undefined : word.slice(equals + 1), into, maxSize);
     if (refused !== undefined) return refused;
   }
   return undefined;
 }
 
-function mailReaders(maxSize: Octets): ReadonlyMap<string, Reader<Mutable<MailParameters>>> {
-  return new Map<string, Reader<Mutable<MailParameters>>>([
-    ['SIZE', (value, into) => readSize(value, maxSize, into)],
-    ['BODY', readBody],
-    ['SMTPUTF8', readSmtpUtf8],
-    ['RET', readRet],
-    ['ENVID', readEnvid],
-    ['AUTH', checkAuth],
-  ]);
-}
+const MAIL_READERS: ReadonlyMap<string, Reader<Mutable<MailParameters>>> = new Map<string, Reader<Mutable<MailParameters>>>([
+  ['SIZE', readSize],
+  ['BODY', readBody],
+  ['SMTPUTF8', readSmtpUtf8],
+  ['RET', readRet],
+  ['ENVID', readEnvid],
+  ['AUTH', checkAuth],
+]);
 
 /** RFC 1870 §3: 1 to 20 digits. */
-function readSize(value: string | undefined, maxSize: Octets, into: Mutable<MailParameters>): Reply | undefined {
+function readSize(value: string | undefined, into: Mutable<MailParameters>, maxSize: Octets): Reply | undefined {
   if (value === undefined || !/^\d{1,20}$/.test(value)) return wrong('SIZE wants a number of octets');
   if (Number(value) > maxSize) return tooLarge(maxSize);
   into.size = octets(Number(value));
@@ -105,13 +107,13 @@ function checkAuth(value: string | undefined): Reply | undefined {
   return value === '<>' || (value !== undefined && value !== '' && isCleanXtext(value)) ? undefined : wrong('AUTH wants <> or xtext');
 }
 
-const RCPT_READERS: ReadonlyMap<string, Reader<Mutable<Omit<ForwardPath, 'address'>>>> = new Map([
+const RCPT_READERS: ReadonlyMap<string, Reader<Mutable<ForwardPath>>> = new Map([
   ['NOTIFY', readNotify],
   ['ORCPT', readOrcpt],
 ]);
 
 /** RFC 3461 §4.1: NEVER, or a list of the others. */
-function readNotify(value: string | undefined, into: Mutable<Omit<ForwardPath, 'address'>>): Reply | undefined {
+function readNotify(value: string | undefined, into: Mutable<ForwardPath>): Reply | undefined {
   const words = (value ?? '').toUpperCase().split(',');
   if (words.length === 1 && words[0] === 'NEVER') {
     into.notify = ['NEVER'];
@@ -126,7 +128,7 @@ function readNotify(value: string | undefined, into: Mutable<Omit<ForwardPath, '
 const isReport = (word: string): word is 'SUCCESS' | 'FAILURE' | 'DELAY' => word === 'SUCCESS' || word === 'FAILURE' || word === 'DELAY';
 
 /** RFC 3461 §4.2: an address type, a semicolon, and xtext. */
-function readOrcpt(value: string | undefined, into: Mutable<Omit<ForwardPath, 'address'>>): Reply | undefined {
+function readOrcpt(value: string | undefined, into: Mutable<ForwardPath>): Reply | undefined {
   const match = /^([A-Za-z0-9-]{1,20});(.{1,500})$/.exec(value ?? '');
   if (match === null || !isCleanXtext(match[2] ?? '')) return wrong('ORCPT wants a type, a semicolon and xtext');
   into.orcpt = value ?? '';

@@ -7,13 +7,16 @@
  *
  * @packageDocumentation
  */
+import { type Awaitable, whenHere } from '../core/awaitable.ts';
 import type { Client } from '../core/client.ts';
 import { between, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { MailParameters } from '../core/envelope.ts';
 import { queueId, type QueueId, type SessionId } from '../core/ids.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
+import type { Mutable } from '../core/mutable.ts';
 import { type Chunks, kibibytes, mebibytes } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { LogFields } from '../core/ports/log.ts';
 import type { MessageNotes } from '../core/ports/message-notes.ts';
 import type { Random } from '../core/ports/random.ts';
 import type { Submission, SubmissionTransaction } from '../core/ports/submission.ts';
@@ -78,12 +81,12 @@ export type Opened = { readonly reply: Reply; readonly transaction?: MailTransac
  *
  * @param argument - What follows `FROM:`.
  */
-export async function openTransaction(
+export function openTransaction(
   argument: string,
   origin: TransactionOrigin,
   deps: TransactionDependencies,
   journal: SessionJournal,
-): Promise<Opened> {
+): Awaitable<Opened> {
   const path = parsePath(argument);
   if (path.kind === 'refused') return { reply: reply(501, '5.1.7', `Bad sender address: ${path.why}`) };
   const parsed = parseMailParameters(path.rest, deps.settings.maxSize);
@@ -96,12 +99,11 @@ export async function openTransaction(
   if (tooFast !== undefined) return { reply: tooFast };
   const { kept: reversePath } = sender;
   const { parameters } = parsed;
-  const begun = await deps.submission.begin({ queueId: id, origin, reversePath, parameters });
-  if (begun.transaction === undefined) return { reply: begun.reply };
-  return {
-    reply: begun.reply,
-    transaction: new MailTransaction(begun.transaction, { id, origin, reversePath, parameters }, deps, journal),
-  };
+  return whenHere(deps.submission.begin({ queueId: id, origin, reversePath, parameters }), (begun) => {
+    if (begun.transaction === undefined) return { reply: begun.reply };
+    const facts = { id, origin, reversePath, parameters };
+    return { reply: begun.reply, transaction: new MailTransaction(begun.transaction, facts, deps, journal) };
+  });
 }
 
 interface TransactionFacts {
@@ -144,23 +146,24 @@ export class MailTransaction {
   }
 
   /** RCPT. @param argument - What follows `TO:`. */
-  async addForwardPath(argument: string): Promise<Reply> {
+  addForwardPath(argument: string): Awaitable<Reply> {
     const path = parsePath(argument);
     if (path.kind === 'refused') return reply(501, '5.1.3', `Bad recipient address: ${path.why}`);
     if (path.address === '') return reply(501, '5.1.3', 'Bad recipient address: it is empty');
-    const parsed = parseRcptParameters(path.rest);
+    const parsed = parseRcptParameters(path.rest, path.address);
     if ('refused' in parsed) return parsed.refused;
     if (path.needsSmtpUtf8 && !this.#facts.parameters.isSmtpUtf8) return NEEDS_SMTPUTF8;
     // RFC 5321 §4.5.3.1.10: 452, and those accepted before stay.
     if (this.#forwardPaths.length >= this.#deps.settings.maxRecipients)
       return reply(452, '4.5.3', 'Too many recipients; send the rest in another message');
-    const answer = await this.#delivery.addForwardPath({ address: path.address, ...parsed.parameters });
-    if (isAccepted(answer)) this.#forwardPaths.push(path.address);
-    return answer;
+    return whenHere(this.#delivery.addForwardPath(parsed.parameters), (answer) => {
+      if (isAccepted(answer)) this.#forwardPaths.push(path.address);
+      return answer;
+    });
   }
 
   /** DATA: undefined lets the caller say 354. */
-  prepareContent(): Promise<Reply | undefined> {
+  prepareContent(): Awaitable<Reply | undefined> {
     return this.#delivery.prepareContent();
   }
 
@@ -174,11 +177,11 @@ export class MailTransaction {
   async receive(content: ArrivingContent, onComplete: () => void, isPeerGone: () => boolean): Promise<Reply | undefined> {
     const { clock } = this.#deps;
     let completeAt: MonotonicMs | undefined;
-    const onEnd = async (digest: string): Promise<void> => {
+    const onEnd = (digest: string): Awaitable<void> => {
       completeAt = clock.monotonic();
       onComplete();
       this.#whole = digest;
-      await this.#refuseRepetition(isPeerGone);
+      return this.#refuseRepetition(isPeerGone);
     };
     let answer: Reply | undefined;
     try {
@@ -189,8 +192,10 @@ export class MailTransaction {
       this.#largeHasPassed?.();
     }
     if (answer !== undefined) {
-      const waited = completeAt === undefined ? {} : { durationMs: between(completeAt, clock.monotonic()) };
-      this.#journal.debug('message-answered', 'the message was answered', { ...this.#fields, reply: describeReply(answer), ...waited });
+      const fields = this.#fields;
+      fields.reply = describeReply(answer);
+      if (completeAt !== undefined) fields.durationMs = between(completeAt, clock.monotonic());
+      this.#journal.debug('message-answered', 'the message was answered', fields);
     }
     return answer;
   }
@@ -198,7 +203,7 @@ export class MailTransaction {
   async #answer(content: ArrivingContent, onEnd: OnEnd, isPeerGone: () => boolean): Promise<Reply | undefined> {
     try {
       const answer = await this.#submit(await this.#watched(content, onEnd), isPeerGone);
-      await content.drain();
+      if (!content.isTaken) await content.drain();
       return answer;
     } catch (error) {
       this.abandon();
@@ -211,7 +216,8 @@ export class MailTransaction {
     const pieces = await content.wholeAtOnce();
     if (pieces === undefined) return new WatchedContent(content, digest, onEnd, () => (this.#largeHasPassed ??= largeContent()));
     for (const piece of pieces) digest.update(piece);
-    await onEnd(digest.digest());
+    const seen = onEnd(digest.digest());
+    if (seen !== undefined) await seen;
     return pieces;
   }
 
@@ -241,7 +247,8 @@ export class MailTransaction {
     this.#traceParent = message.traceParent;
     this.#isUnique = message.messageId !== undefined;
     this.#deps.notes?.noteSubject(this.#facts.id, () => readSubject(message.headers));
-    await this.#refuseRepetition(isPeerGone); // It may have come to its end within its header section.
+    const looked = this.#refuseRepetition(isPeerGone);
+    if (looked !== undefined) await looked; // It may have come to its end within its header section.
     const checked = this.#checkMessage(message);
     if ('kept' in checked) return this.#delivery.submitContent(message.content(this.#fixUps(), checked.kept));
     this.abandon();
@@ -271,11 +278,12 @@ export class MailTransaction {
   }
 
   /** @throws Repetition where the message has had its answer, so that nobody takes it for a new one. */
-  async #refuseRepetition(isPeerGone: () => boolean): Promise<void> {
-    if (!this.#isUnique || this.#whole === undefined || this.#openAnswer !== undefined) return;
-    const known = await this.#deps.unconfirmed.begin(this.#whole, isPeerGone);
-    if ('settle' in known) this.#openAnswer = known;
-    else throw new Repetition(known);
+  #refuseRepetition(isPeerGone: () => boolean): Awaitable<void> {
+    if (!this.#isUnique || this.#whole === undefined || this.#openAnswer !== undefined) return undefined;
+    return whenHere(this.#deps.unconfirmed.begin(this.#whole, isPeerGone), (known) => {
+      if (!('settle' in known)) throw new Repetition(known);
+      this.#openAnswer = known;
+    });
   }
 
   async #recover(error: unknown, content: ArrivingContent): Promise<Reply | undefined> {
@@ -308,9 +316,12 @@ export class MailTransaction {
     };
   }
 
-  get #fields() {
+  /** Made for one line. */
+  get #fields(): Mutable<Partial<LogFields>> {
     const { id, reversePath } = this.#facts;
-    return { queueId: id, reversePath, ...(this.#traceParent === undefined ? {} : { traceParent: this.#traceParent }) };
+    const fields: Mutable<Partial<LogFields>> = { queueId: id, reversePath };
+    if (this.#traceParent !== undefined) fields.traceParent = this.#traceParent;
+    return fields;
   }
 }
 
@@ -325,7 +336,7 @@ class Repetition extends Error {
 }
 
 /** Told what all octets were, once the last has been read. */
-type OnEnd = (digest: string) => Promise<void>;
+type OnEnd = (digest: string) => Awaitable<void>;
 
 /** Says when the last octet has been read, before whoever reads hears of it, and what all of them were; and, on the way, that they are many. */
 class WatchedContent implements AsyncIterable<Uint8Array> {

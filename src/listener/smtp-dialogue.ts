@@ -10,20 +10,21 @@
  *
  * @packageDocumentation
  */
+import { type Awaitable, whenHere } from '../core/awaitable.ts';
 import type { Client } from '../core/client.ts';
 import { minutes } from '../core/clock.ts';
 import type { IpAddress } from '../core/ip-network.ts';
 import type { SmtpListenerSettings } from '../core/listener.ts';
-import type { Timer } from '../core/ports/clock.ts';
 import { type Problem, problem } from '../core/problem.ts';
 import { describeReply, isAccepted, quoted, type Reply, reply } from '../core/reply.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { type AuthDependencies, AuthDialogue, type AuthOutcome } from './auth-dialogue.ts';
 import { type CommandLine, isHttpRequest, parseCommandLine, shownCommand } from './command-line.ts';
 import { ehloFeatures, mayAuthenticate, type SessionState } from './ehlo-features.ts';
-import { type MailTransaction, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
+import { type MailTransaction, type Opened, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
 import { RejectionCounter } from '../policy/rejection-counter.ts';
 import type { SessionJournal } from '../platform/session-journal.ts';
+import { WaitLimit } from '../platform/wait-limit.ts';
 
 /** The connection, as the dialogue sees it. */
 export interface Wire {
@@ -49,7 +50,7 @@ export interface DialogueDependencies extends TransactionDependencies, AuthDepen
 /** From MAIL to end-of-data, our own work not counted. A 35 MB message over a 256 kbit/s line takes 19 minutes. */
 const TRANSACTION_LIMIT = minutes(30);
 
-type CommandHandler = (line: CommandLine) => Promise<void> | void;
+type CommandHandler = (dialogue: SmtpDialogue, line: CommandLine) => Awaitable<void>;
 
 export class SmtpDialogue {
   readonly #deps: DialogueDependencies;
@@ -66,7 +67,7 @@ export class SmtpDialogue {
   #unconfirmed: MailTransaction | undefined;
   /** It had closed its side before its answer was there. */
   #wasGone = false;
-  #transactionTimer: Timer | undefined;
+  readonly #transactionLimit: WaitLimit;
   #isReceiving = false;
   #isBusy = false;
   #isFinishing = false;
@@ -80,6 +81,7 @@ export class SmtpDialogue {
     this.#journal = journal;
     this.#peer = peer;
     this.#auth = new AuthDialogue(deps, journal, peer);
+    this.#transactionLimit = new WaitLimit(deps.clock);
     this.#networkClient = deps.clients.findByNetwork(peer);
     this.#introduce();
   }
@@ -105,16 +107,25 @@ export class SmtpDialogue {
     this.#wire.answer(reply(220, undefined, `${this.#deps.hostname} ESMTP Postern`));
   }
 
-  /** One line without its line end. Never throws. */
-  async command(octets: Buffer): Promise<void> {
-    if (this.#isOver) return;
+  /** One line without its line end. Carried out when this returns, or once the promise resolves. Never throws. */
+  command(octets: Buffer): Awaitable<void> {
+    if (this.#isOver) return undefined;
     this.#isBusy = true;
     try {
-      await this.#dispatch(octets);
+      const work = this.#dispatch(octets);
+      if (work instanceof Promise) return work.catch((error: unknown) => this.#failed(error)).then(() => this.#carriedOut());
     } catch (error) {
-      this.#journal.defect(error, { problem: problem('INTERNAL', 'a command could not be carried out') });
-      this.#answer(reply(451, '4.3.0', 'Internal error; try again later'));
+      this.#failed(error);
     }
+    return this.#carriedOut();
+  }
+
+  #failed(error: unknown): void {
+    this.#journal.defect(error, { problem: problem('INTERNAL', 'a command could not be carried out') });
+    this.#answer(reply(451, '4.3.0', 'Internal error; try again later'));
+  }
+
+  #carriedOut(): void {
     this.#isBusy = false;
     this.#finishIfIdle();
   }
@@ -138,40 +149,41 @@ export class SmtpDialogue {
     if (isReset) this.#unconfirmed?.noteReset();
     else if (!this.#wasGone) this.#unconfirmed?.confirm();
     this.#endTransaction();
+    this.#transactionLimit.stop();
   }
 
-  async #dispatch(octets: Buffer): Promise<void> {
+  #dispatch(octets: Buffer): Awaitable<void> {
     this.#journal.trace(() => `C: ${this.#auth.isWaiting ? '[removed]' : shownCommand(octets)}`);
-    if (this.#auth.isWaiting) return this.#conclude(await this.#auth.answer(octets.toString('latin1').trimEnd()));
+    if (this.#auth.isWaiting) return this.#continueAuth(octets.toString('latin1').trimEnd());
     if (isHttpRequest(octets)) return this.#hangUp(reply(421, '4.7.0', 'This is not a web server'), 'an HTTP request came');
     const line = parseCommandLine(octets);
     if (line.kind === 'blank') return this.#countIdleTalk();
     this.#unconfirmed?.confirm();
     this.#unconfirmed = undefined;
     if (line.kind === 'malformed') return this.#reject(reply(500, '5.5.2', line.why));
-    const handle = this.#handlers.get(line.verb);
-    if (handle !== undefined) return handle(line);
+    const handle = SmtpDialogue.#handlers.get(line.verb);
+    if (handle !== undefined) return handle(this, line);
     // RFC 5321 §4.2.4: 502 for commands that exist and are not implemented.
-    this.#reject(
+    return this.#reject(
       NOT_IMPLEMENTED.has(line.verb) ? reply(502, '5.5.1', 'Command not implemented') : reply(500, '5.5.1', 'Command not recognised'),
     );
   }
 
   /** The whole list. */
-  readonly #handlers: ReadonlyMap<string, CommandHandler> = new Map<string, CommandHandler>([
-    ['HELO', (line) => this.#helo(line, 'HELO')],
-    ['EHLO', (line) => this.#helo(line, 'EHLO')],
-    ['STARTTLS', (line) => this.#startTls(line)],
-    ['AUTH', (line) => this.#authenticate(line)],
-    ['MAIL', (line) => this.#mail(line)],
-    ['RCPT', (line) => this.#rcpt(line)],
-    ['DATA', (line) => this.#data(line)],
-    ['RSET', () => this.#reset()],
-    ['NOOP', () => this.#idleTalk(reply(250, '2.0.0', 'OK'))],
-    ['HELP', () => this.#idleTalk(reply(214, '2.0.0', 'See RFC 5321 and RFC 6409'))],
+  static readonly #handlers: ReadonlyMap<string, CommandHandler> = new Map<string, CommandHandler>([
+    ['HELO', (dialogue, line) => dialogue.#helo(line, 'HELO')],
+    ['EHLO', (dialogue, line) => dialogue.#helo(line, 'EHLO')],
+    ['STARTTLS', (dialogue, line) => dialogue.#startTls(line)],
+    ['AUTH', (dialogue, line) => dialogue.#authenticate(line)],
+    ['MAIL', (dialogue, line) => dialogue.#mail(line)],
+    ['RCPT', (dialogue, line) => dialogue.#rcpt(line)],
+    ['DATA', (dialogue, line) => dialogue.#data(line)],
+    ['RSET', (dialogue) => dialogue.#reset()],
+    ['NOOP', (dialogue) => dialogue.#idleTalk(reply(250, '2.0.0', 'OK'))],
+    ['HELP', (dialogue) => dialogue.#idleTalk(reply(214, '2.0.0', 'See RFC 5321 and RFC 6409'))],
     // RFC 5321 §3.5.3: 252 where verifying is not offered.
-    ['VRFY', () => this.#idleTalk(reply(252, '2.5.0', 'Cannot verify; will accept mail for what can be relayed'))],
-    ['QUIT', () => this.#quit()],
+    ['VRFY', (dialogue) => dialogue.#idleTalk(reply(252, '2.5.0', 'Cannot verify; will accept mail for what can be relayed'))],
+    ['QUIT', (dialogue) => dialogue.#quit()],
   ]);
 
   /** RFC 5321 §4.1.1.1. A missing or odd name is let pass, since devices have no better one; it is only ever shown to the operator. */
@@ -207,6 +219,10 @@ export class SmtpDialogue {
     this.#conclude(await this.#auth.start(words));
   }
 
+  async #continueAuth(answer: string): Promise<void> {
+    this.#conclude(await this.#auth.answer(answer));
+  }
+
   #conclude(outcome: AuthOutcome): void {
     if (outcome.kind === 'continue') return this.#answer(outcome.reply);
     if (outcome.kind === 'refused') return this.#reject(outcome.reply);
@@ -216,7 +232,7 @@ export class SmtpDialogue {
     this.#answer(outcome.reply);
   }
 
-  async #mail(line: CommandLine): Promise<void> {
+  #mail(line: CommandLine): Awaitable<void> {
     if (this.#hello === undefined) return this.#reject(SAY_HELLO);
     if (this.#transaction !== undefined) return this.#reject(reply(503, '5.5.1', 'A transaction is open already'));
     if (this.#deps.settings.requireTls && !this.#wire.isSecure) return this.#rejectClearText(TLS_FIRST);
@@ -227,34 +243,44 @@ export class SmtpDialogue {
     const argument = argumentAfter(line, 'FROM');
     if (argument === undefined) return this.#reject(reply(501, '5.5.4', 'Syntax: MAIL FROM:<address>'));
     const { sessionId, peer } = this.#journal.facts;
-    const begun = await openTransaction(argument, { sessionId, peer, client, ...this.state }, this.#deps, this.#journal);
-    if (begun.transaction === undefined) return this.#idleTalk(begun.reply);
-    if (this.#isOver) return begun.transaction.abandon();
-    this.#transaction = begun.transaction;
-    this.#journal.queueId = begun.transaction.queueId;
-    this.#transactionTimer = this.#deps.clock.startTimer(TRANSACTION_LIMIT, () => this.#transactionExpired(), { isBackground: true });
-    this.#answer(begun.reply);
+    const { isExtended, isTls, isAuthenticated } = this.state;
+    const origin = { sessionId, peer, client, isExtended, isTls, isAuthenticated };
+    return whenHere(openTransaction(argument, origin, this.#deps, this.#journal), (opened) => this.#begun(opened));
   }
 
-  async #rcpt(line: CommandLine): Promise<void> {
+  /** MAIL has its answer. */
+  #begun({ reply: answer, transaction }: Opened): void {
+    if (transaction === undefined) return this.#idleTalk(answer);
+    if (this.#isOver) return transaction.abandon();
+    this.#transaction = transaction;
+    this.#journal.queueId = transaction.queueId;
+    this.#transactionLimit.begin(TRANSACTION_LIMIT, () => this.#transactionExpired());
+    this.#answer(answer);
+  }
+
+  #rcpt(line: CommandLine): Awaitable<void> {
     if (this.#transaction === undefined) return this.#reject(reply(503, '5.5.1', 'MAIL comes first'));
     const argument = argumentAfter(line, 'TO');
     if (argument === undefined) return this.#reject(reply(501, '5.5.4', 'Syntax: RCPT TO:<address>'));
     // Never counted against the client: one bad address must not cost the others their message.
-    this.#answer(await this.#transaction.addForwardPath(argument));
+    return whenHere(this.#transaction.addForwardPath(argument), (answer) => this.#answer(answer));
   }
 
-  async #data(line: CommandLine): Promise<void> {
+  #data(line: CommandLine): Awaitable<void> {
     const transaction = this.#transaction;
     if (line.argument !== '') return this.#reject(reply(501, '5.5.4', 'DATA takes no argument'));
     if (transaction === undefined) return this.#reject(reply(503, '5.5.1', 'MAIL and RCPT come first'));
     if (transaction.forwardPathCount === 0) return this.#reject(reply(554, '5.5.1', 'No valid recipients'));
-    const refusal = await transaction.prepareContent();
-    if (this.#isOver) return;
-    if (refusal !== undefined) {
+    return whenHere(transaction.prepareContent(), (refusal) => {
+      if (this.#isOver) return undefined;
+      if (refusal === undefined) return this.#invite(transaction);
       this.#endTransaction();
       return this.#answer(refusal);
-    }
+    });
+  }
+
+  /** 354. */
+  #invite(transaction: MailTransaction): void {
     const content = this.#wire.startContent();
     this.#answer(reply(354, undefined, 'End data with <CR><LF>.<CR><LF>'));
     this.#isReceiving = true;
@@ -267,7 +293,7 @@ export class SmtpDialogue {
   /** Runs beside the commands; none comes until `endContent`. */
   async #receive(transaction: MailTransaction, content: ArrivingContent): Promise<void> {
     const onComplete = (): void => {
-      this.#transactionTimer?.cancel();
+      this.#transactionLimit.end();
       this.#journal.trace(() => 'C: [content] .');
     };
     const answer = await transaction.receive(content, onComplete, () => this.#wire.isPeerGone);
@@ -363,7 +389,7 @@ export class SmtpDialogue {
 
   /** While content is being submitted the transaction is the delivery's: it ends with its reply, or when the content breaks off. */
   #endTransaction(): void {
-    this.#transactionTimer?.cancel();
+    this.#transactionLimit.end();
     if (!this.#isReceiving) this.#transaction?.abandon();
     this.#transaction = undefined;
     this.#journal.queueId = undefined;
@@ -400,6 +426,8 @@ const NOT_IMPLEMENTED: ReadonlySet<string> = new Set(['EXPN', 'ETRN', 'TURN', 'A
 
 /** What follows `FROM:` or `TO:`; undefined where that is missing. */
 function argumentAfter({ argument }: CommandLine, keyword: 'FROM' | 'TO'): string | undefined {
-  const match = /^([A-Za-z]+)[ \t]*:(.*)$/s.exec(argument);
-  return match?.[1]?.toUpperCase() === keyword ? match[2] : undefined;
+  const { length } = keyword;
+  if (argument.slice(0, length).toUpperCase() !== keyword) return undefined;
+  const colon = argument.indexOf(':', length);
+  return colon === -1 || !/^[ \t]*$/.test(argument.slice(length, colon)) ? undefined : argument.slice(colon + 1);
 }

@@ -185,7 +185,8 @@ export class SmtpSession {
     for (let count = 1; ; count += 1) {
       const line = this.#nextLine();
       if (line === undefined) break;
-      await this.#dialogue.command(line);
+      const work = this.#dialogue.command(line);
+      if (work !== undefined) await work;
       this.#idle.touch();
       if (this.#socket.writableNeedDrain) await this.#drained();
       if (count % MOST_IN_A_ROW === 0) await nextTurn();

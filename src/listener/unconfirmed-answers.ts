@@ -9,6 +9,7 @@
  *
  * @packageDocumentation
  */
+import type { Awaitable } from '../core/awaitable.ts';
 import { between, type DurationMs, minutes, type MonotonicMs } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Reply } from '../core/reply.ts';
@@ -49,7 +50,12 @@ export class UnconfirmedAnswers {
    * @param isPeerGone - Whether its client has closed the connection.
    * @returns The answer that it had when nobody was there to read it, for which one that is still to come is waited; or what is to be told of its own.
    */
-  async begin(key: string, isPeerGone: () => boolean): Promise<Reply | OpenAnswer> {
+  begin(key: string, isPeerGone: () => boolean): Awaitable<Reply | OpenAnswer> {
+    const entry = this.#find(key);
+    return entry?.isLost() === true ? this.#beginAgain(key, isPeerGone) : this.#open(key, isPeerGone);
+  }
+
+  async #beginAgain(key: string, isPeerGone: () => boolean): Promise<Reply | OpenAnswer> {
     for (;;) {
       const entry = this.#find(key);
       if (entry === undefined || !entry.isLost()) return this.#open(key, isPeerGone);

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import { performance } from 'node:perf_hooks';
 import type { EpochMs, MonotonicMs } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 

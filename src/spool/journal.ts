@@ -80,6 +80,11 @@ export class Journal {
     return this.#roomFor({ isMessage: true }) + Math.max(0, spareRoom - reserveOf(spareRoom));
   }
 
+  /** There is a segment, so that nobody has to wait for {@link ready}. */
+  get isReady(): boolean {
+    return this.#writer !== undefined;
+  }
+
   /**
    * Make sure that there is a segment, before the content of a message comes.
    *

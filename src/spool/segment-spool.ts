@@ -205,7 +205,7 @@ export class SegmentSpool implements Spool {
   async openDraft({ expectedSize, isReport = false }: DraftRequest): Promise<Draft> {
     const reservation = await this.#space.reserve(expectedSize, isReport);
     try {
-      await this.#journal.ready();
+      if (!this.#journal.isReady) await this.#journal.ready();
     } catch (error) {
       reservation.end();
       throw error;

@@ -63,7 +63,7 @@ export class Space {
    * @throws ProblemError `SPOOL_FULL`, `SPOOL_FAILED`.
    */
   async reserve(expected: number | undefined, isReport: boolean): Promise<Reservation> {
-    await this.#ask();
+    if (!this.#isAsked) await this.#ask();
     const { quota, inlineLimit } = this.#options;
     const { entries, octets } = this.#options.used();
     if (!isReport && entries + this.#drafts >= quota.entries) throw spoolProblem('SPOOL_FULL', `the queue holds ${entries} messages`);
@@ -108,9 +108,12 @@ export class Space {
     }
   }
 
+  get #isAsked(): boolean {
+    return this.#askedAt !== undefined && between(this.#askedAt, this.#options.clock.monotonic()) < ASK_EVERY;
+  }
+
   async #ask(): Promise<void> {
     const now = this.#options.clock.monotonic();
-    if (this.#askedAt !== undefined && between(this.#askedAt, now) < ASK_EVERY) return;
     try {
       this.#free = await this.#options.freeOctets();
       this.#askedAt = now;

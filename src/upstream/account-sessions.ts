@@ -10,6 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Account, usesTokens } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Envelope, MailParameters, ReversePath } from '../core/envelope.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { Chunks } from '../core/octets.ts';
 import type { MessageNames } from '../core/ports/log.ts';
 import { type RelayResult, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
@@ -103,7 +104,10 @@ export class AccountSessions {
     session.messages += 1;
     const { upstream, offersDsn: isDsnPassedOn } = session.session;
     try {
-      return { ...(await said.complete(reply, openContent)), upstream, user: session.user, isDsnPassedOn };
+      const { answers, failure } = await said.complete(reply, openContent);
+      const result: Mutable<RelayResult> = { answers, upstream, user: session.user, isDsnPassedOn };
+      if (failure !== undefined) result.failure = failure;
+      return result;
     } finally {
       this.#giveBack(session);
     }

@@ -32,16 +32,14 @@ export function mailCommand(reversePath: ReversePath, parameters: MailParameters
     return { refusal: reply(550, '5.7.30', 'REQUIRETLS is not supported by the mail provider') };
   }
   const { size, body, ret, envid } = parameters;
-  const words = [
-    `MAIL FROM:<${reversePath}>`,
-    offered.isSize && size !== undefined && `SIZE=${size}`,
-    offered.isEightBitMime && body !== undefined && `BODY=${body}`,
-    offered.isSmtpUtf8 && (parameters.isSmtpUtf8 || needsUtf8(reversePath)) && 'SMTPUTF8',
-    parameters.isRequireTls && 'REQUIRETLS',
-    offered.isDsn && ret !== undefined && `RET=${ret}`,
-    offered.isDsn && envid !== undefined && `ENVID=${envid}`,
-  ];
-  return { line: words.filter((word) => word !== false).join(' ') };
+  let line = `MAIL FROM:<${reversePath}>`;
+  if (offered.isSize && size !== undefined) line += ` SIZE=${size}`;
+  if (offered.isEightBitMime && body !== undefined) line += ` BODY=${body}`;
+  if (offered.isSmtpUtf8 && (parameters.isSmtpUtf8 || needsUtf8(reversePath))) line += ' SMTPUTF8';
+  if (parameters.isRequireTls) line += ' REQUIRETLS';
+  if (offered.isDsn && ret !== undefined) line += ` RET=${ret}`;
+  if (offered.isDsn && envid !== undefined) line += ` ENVID=${envid}`;
+  return { line };
 }
 
 /**
@@ -54,12 +52,10 @@ export function rcptCommand(forwardPath: ForwardPath, isUtf8Transaction: boolean
   if (!isPath(address)) return { refusal: reply(501, '5.1.3', 'Bad recipient address syntax') };
   if (!isParameter(orcpt)) return { refusal: reply(501, '5.5.4', 'Bad ORCPT parameter') };
   if (needsUtf8(address) && !isUtf8Transaction) return { refusal: withoutUtf8 };
-  const words = [
-    `RCPT TO:<${address}>`,
-    offered.isDsn && notify !== undefined && `NOTIFY=${notify.join(',')}`,
-    offered.isDsn && orcpt !== undefined && `ORCPT=${orcpt}`,
-  ];
-  return { line: words.filter((word) => word !== false).join(' ') };
+  let line = `RCPT TO:<${address}>`;
+  if (offered.isDsn && notify !== undefined) line += ` NOTIFY=${notify.join(',')}`;
+  if (offered.isDsn && orcpt !== undefined) line += ` ORCPT=${orcpt}`;
+  return { line };
 }
 
 /** RFC 6531 §3.5: X.6.7 non-ASCII addresses not permitted for that sender or recipient. */
@@ -71,7 +67,7 @@ const withoutUtf8 = reply(553, '5.6.7', 'The mail provider does not take non-ASC
  */
 function isPath(address: string): boolean {
   if (address === '' || /[\u0000-\u001f\u007f-\u009f<>\u200b\u2028\u2029\ufeff]/.test(address)) return false;
-  const outsideQuotes = address.replace(/^"(?:[^"\\]|\\.)*"@/, '@');
+  const outsideQuotes = address.startsWith('"') ? address.replace(/^"(?:[^"\\]|\\.)*"@/, '@') : address;
   return !/[\s"]/.test(outsideQuotes);
 }
 

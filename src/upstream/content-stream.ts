@@ -118,14 +118,16 @@ class Interrupt {
 
 /** Remembers whether what has passed ends in CRLF. No content at all counts: it ends with the line end of DATA (RFC 5321 §4.1.1.4). */
 class Ending {
-  #last = [0x0d, 0x0a];
+  #lastButOne = 0x0d;
+  #last = 0x0a;
 
   see(chunk: Uint8Array): void {
-    if (chunk.length >= 2) this.#last = [chunk.at(-2) ?? 0, chunk.at(-1) ?? 0];
-    else if (chunk.length === 1) this.#last = [this.#last[1] ?? 0, chunk[0] ?? 0];
+    if (chunk.length === 0) return;
+    this.#lastButOne = chunk.length === 1 ? this.#last : (chunk[chunk.length - 2] ?? 0);
+    this.#last = chunk[chunk.length - 1] ?? 0;
   }
 
   get isLineEnd(): boolean {
-    return this.#last[0] === 0x0d && this.#last[1] === 0x0a;
+    return this.#lastButOne === 0x0d && this.#last === 0x0a;
   }
 }

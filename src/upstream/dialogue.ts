@@ -15,6 +15,7 @@
  */
 import type { Socket } from 'node:net';
 import { type DurationMs, seconds } from '../core/clock.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import { describeReply, type Reply, replyClass } from '../core/reply.ts';
@@ -92,7 +93,7 @@ export class Dialogue {
   #unwritten = 0;
   readonly #limit: WaitLimit;
   #failure: Failure | undefined;
-  #content: { isDotSent: boolean } | undefined;
+  #content: ContentChannel | undefined;
   #sent = new SecretTraces([]);
   #onClosed: () => void = () => {};
   #unlisten: () => void = () => {};
@@ -124,7 +125,7 @@ export class Dialogue {
 
   /** Wait for the greeting. */
   greeting(deadline: DurationMs): Promise<Reply> {
-    return orThrown(new Promise((settle) => this.#await({ stage: 'greeting', deadline, endsGroup: true, settle })));
+    return orThrown((settle) => this.#await({ stage: 'greeting', deadline, endsGroup: true, settle }));
   }
 
   /**
@@ -133,19 +134,12 @@ export class Dialogue {
    * @throws UpstreamError where the session fails first.
    */
   send(command: Command): Promise<Reply> {
-    return orThrown(this.ask(command));
+    return orThrown((settle) => this.#queue(command, settle));
   }
 
   /** As {@link send}, with the failure of the session as a value: of many commands on their way at once, each fails with it. */
   ask(command: Command): Promise<Answer> {
-    // The last guard against a second command on the line: nothing above should let a control character through.
-    if (/[\u0000-\u001f\u007f]/.test(command.line)) return Promise.reject(new Error(`control character in a ${command.stage} command`));
-    const { stage, deadline, endsGroup = false } = command;
-    return new Promise((settle) => {
-      if (this.#failure !== undefined) return settle(this.#failure(stage));
-      this.#unsent.push({ command, waiter: { stage, deadline, endsGroup, settle } });
-      this.#pump();
-    });
+    return new Promise((settle) => this.#queue(command, settle));
   }
 
   /** From now on `secret` in a reply is removed before anybody sees it: servers quote what they were sent, at AUTH and long after. */
@@ -204,40 +198,36 @@ export class Dialogue {
   /** After a 354. The dialogue takes no command until the final reply. */
   openContent(): ContentChannel {
     if (!this.isQuiet && this.isOpen) throw new Error('content before the replies to all commands');
-    const state = { isDotSent: false };
     let octets = 0;
-    this.#content = state;
-    const final = orThrown(
-      new Promise((settle) => {
-        if (this.#failure !== undefined) return settle(this.#failure('content'));
-        this.#awaiting.push({ stage: 'content', deadline: 0 as DurationMs, endsGroup: true, settle });
-      }),
-    );
-    return {
+    const final = orThrown((settle) => {
+      if (this.#failure !== undefined) return settle(this.#failure('content'));
+      this.#awaiting.push({ stage: 'content', deadline: 0 as DurationMs, endsGroup: true, settle });
+    });
+    const channel: Mutable<ContentChannel> = {
       final,
-      get isDotSent() {
-        return state.isDotSent;
-      },
+      isDotSent: false,
       write: (chunk) => {
         octets += chunk.length;
         this.#gather();
         return this.#socket.write(chunk);
       },
       drained: (deadline) => this.#drained(deadline),
-      finish: async (deadline) => {
+      finish: (deadline) => {
         // A reply that began before the dot is no answer to it.
         if (!this.isOpen) return final;
         if (this.#parser.isMidReply) {
           this.#startTimer(deadline, 'content');
           return final;
         }
-        state.isDotSent = true;
+        channel.isDotSent = true;
         this.#trace('final-reply', () => `C: [content, ${octets} octets] .`);
         this.#socket.write('.\r\n');
         this.#startTimer(deadline, 'final-reply');
         return final;
       },
     };
+    this.#content = channel;
+    return channel;
   }
 
   /** What is written before the event loop turns leaves in one piece: the dot travels with the end of the content, in one TLS record and one segment. */
@@ -264,7 +254,9 @@ export class Dialogue {
   #read(octets: Buffer): void {
     if (this.#failure !== undefined) return;
     try {
-      for (const reply of this.#parser.read(octets)) {
+      const parser = this.#parser;
+      parser.push(octets);
+      for (let reply = parser.next(); reply !== undefined; reply = parser.next()) {
         this.#settle(reply);
         if (this.#failure !== undefined) return;
       }
@@ -279,7 +271,10 @@ export class Dialogue {
     const waiter = this.#awaiting.shift();
     const stage = this.#stageOf(waiter?.stage ?? 'wait');
     const bare = stage === 'auth' || stage === 'wait' ? withoutSecrets(received) : received;
-    const reply = { ...bare, text: bare.text.map((line) => this.#sent.conceal(line)) };
+    const reply = withText(
+      bare,
+      bare.text.map((line) => this.#sent.conceal(line)),
+    );
     this.#trace(stage, () => `S: ${describeReply(reply)}`);
     this.#limit.end();
     if (waiter === undefined || this.#awaiting.length < this.#unwritten) {
@@ -307,6 +302,16 @@ export class Dialogue {
     if (this.#failure !== undefined) return waiter.settle(this.#failure(waiter.stage));
     this.#awaiting.push(waiter);
     if (this.#awaiting.length === 1) this.#startTimer(waiter.deadline, waiter.stage);
+  }
+
+  /** @throws Error where the command is none. */
+  #queue(command: Command, settle: (answer: Answer) => void): void {
+    const { line, stage, deadline, endsGroup = false } = command;
+    // The last guard against a second command on the line: nothing above should let a control character through.
+    if (CONTROL_CHARACTER.test(line)) throw new Error(`control character in a ${stage} command`);
+    if (this.#failure !== undefined) return settle(this.#failure(stage));
+    this.#unsent.push({ command, waiter: { stage, deadline, endsGroup, settle } });
+    this.#pump();
   }
 
   /** Send what may be sent now. Commands of the same turn of the event loop travel in one segment. */
@@ -358,11 +363,17 @@ export class Dialogue {
  * A pipelined command may fail before its sender looks at the answer. The sender still gets the rejection; Node is told not to mind the
  * delay.
  */
-function orThrown(answer: Promise<Answer>): Promise<Reply> {
-  const reply = answer.then(thrownUnlessReply);
-  reply.catch(() => {});
+function orThrown(ask: (settle: (answer: Answer) => void) => void): Promise<Reply> {
+  const reply = new Promise<Reply>((resolve, reject) =>
+    ask((answer) => (answer instanceof UpstreamError ? reject(answer) : resolve(answer))),
+  );
+  reply.catch(ignore);
   return reply;
 }
+
+const ignore = (): void => undefined;
+
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
 /**
  * A server that misunderstands may quote the line that it did not understand, and that line may be the token. Challenges are kept whole:
@@ -370,7 +381,15 @@ function orThrown(answer: Promise<Answer>): Promise<Reply> {
  */
 function withoutSecrets(reply: Reply): Reply {
   const longest = reply.code === 334 ? 400 : 64;
-  return { ...reply, text: reply.text.map((line) => line.replace(new RegExp(`[A-Za-z0-9+/=._~-]{${longest},}`, 'g'), '[removed]')) };
+  return withText(
+    reply,
+    reply.text.map((line) => line.replace(new RegExp(`[A-Za-z0-9+/=._~-]{${longest},}`, 'g'), '[removed]')),
+  );
+}
+
+/** Written out: a copy by spreading costs several times as much, and each reply passes here. */
+function withText({ code, enhancedCode }: Reply, text: readonly string[]): Reply {
+  return enhancedCode === undefined ? { code, text } : { code, enhancedCode, text };
 }
 
 /** A server that shuts down may say so unasked (RFC 5321 §3.8); anything else is an attack or a mix-up. */

@@ -109,6 +109,7 @@ export class SmtpSession {
   readonly #options: SessionOptions;
   #offered: Extensions = NO_EXTENSIONS;
   #isUtf8Transaction = false;
+  #isMailSent = false;
 
   constructor(dialogue: Dialogue, options: SessionOptions) {
     this.#dialogue = dialogue;
@@ -202,14 +203,15 @@ export class SmtpSession {
   /** MAIL. A reply may be ours, where the upstream cannot take such an address; then nothing was sent. */
   mail(reversePath: ReversePath, parameters: MailParameters): Promise<Reply> {
     const command = mailCommand(reversePath, parameters, this.#offered);
+    this.#isMailSent = !('refusal' in command);
     if ('refusal' in command) return Promise.resolve(command.refusal);
     this.#isUtf8Transaction = this.#offered.isSmtpUtf8 && (parameters.isSmtpUtf8 || needsUtf8(reversePath));
     return this.#command('mail', command.line);
   }
 
-  /** True where {@link mail} would answer without having sent anything. */
-  refusesMail(reversePath: ReversePath, parameters: MailParameters): boolean {
-    return 'refusal' in mailCommand(reversePath, parameters, this.#offered);
+  /** False where {@link mail} has answered without having sent anything. */
+  get isMailSent(): boolean {
+    return this.#isMailSent;
   }
 
   /** RCPT. */

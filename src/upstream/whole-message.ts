@@ -42,7 +42,7 @@ export class WholeMessage {
     this.#envelope = envelope;
     this.#onReply = onReply;
     this.mail = session.mail(reversePath, parameters);
-    if (!session.mayPipeline || session.refusesMail(reversePath, parameters)) return;
+    if (!session.mayPipeline || !session.isMailSent) return;
     const rcpts = forwardPaths.map((forwardPath) => session.askRcpt(forwardPath));
     this.#ahead = { rcpts, data: session.askData() };
   }

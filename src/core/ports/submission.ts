@@ -5,6 +5,7 @@
  *
  * @packageDocumentation
  */
+import type { Awaitable } from '../awaitable.ts';
 import type { Client } from '../client.ts';
 import type { ForwardPath, MailParameters, ReversePath } from '../envelope.ts';
 import type { QueueId, SessionId } from '../ids.ts';
@@ -43,16 +44,22 @@ export interface Content {
 /** Implementation: delivery/direct.ts. */
 export interface Submission {
   /** Answer MAIL. A 2yz reply opens the transaction. Never throws. */
-  begin(start: SubmissionStart): Promise<{ readonly reply: Reply; readonly transaction?: SubmissionTransaction }>;
+  begin(start: SubmissionStart): Awaitable<Begun>;
+}
+
+/** The answer to MAIL, with the transaction that it has opened. */
+export interface Begun {
+  readonly reply: Reply;
+  readonly transaction?: SubmissionTransaction;
 }
 
 /** One open transaction. Calls come one after another. */
 export interface SubmissionTransaction {
   /** Answer RCPT. Only forward-paths answered with 2yz belong to the message. Never throws. */
-  addForwardPath(forwardPath: ForwardPath): Promise<Reply>;
+  addForwardPath(forwardPath: ForwardPath): Awaitable<Reply>;
 
   /** Answer DATA: undefined lets the listener say 354; a 4yz or 5yz reply is passed on in its place. Never throws. */
-  prepareContent(): Promise<Reply | undefined>;
+  prepareContent(): Awaitable<Reply | undefined>;
 
   /**
    * Answer end-of-data. A 2yz is given only once the upstream has said 2yz, or the message is on stable storage. The transaction is over.

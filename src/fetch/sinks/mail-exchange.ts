@@ -179,7 +179,8 @@ export class MailExchange {
   #read(octets: Buffer): void {
     if (this.#failure !== undefined) return;
     try {
-      for (const reply of this.#parser.read(octets)) this.#replies.push(reply);
+      this.#parser.push(octets);
+      for (let reply = this.#parser.next(); reply !== undefined; reply = this.#parser.next()) this.#replies.push(reply);
     } catch (error) {
       if (!(error instanceof ReplyViolation)) throw error;
       return this.#fail('nonsense', error.message, error);

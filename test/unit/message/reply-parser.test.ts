@@ -5,7 +5,15 @@ import { ReplyParser, ReplyViolation } from '../../../src/message/reply-parser.t
 
 function parse(...segments: (string | Buffer)[]): Reply[] {
   const parser = new ReplyParser();
-  return segments.flatMap((segment) => [...parser.read(Buffer.from(segment as string))]);
+  return segments.flatMap((segment) => read(parser, Buffer.from(segment as string)));
+}
+
+/** Those that are complete with these octets. */
+function read(parser: ReplyParser, octets: Buffer): Reply[] {
+  const replies: Reply[] = [];
+  parser.push(octets);
+  for (let reply = parser.next(); reply !== undefined; reply = parser.next()) replies.push(reply);
+  return replies;
 }
 
 describe('replies', () => {
@@ -50,9 +58,9 @@ describe('replies', () => {
   it('know when one is half read', () => {
     const parser = new ReplyParser();
     expect(parser.isMidReply).toBe(false);
-    expect([...parser.read(Buffer.from('250-a\r\n'))]).toEqual([]);
+    expect(read(parser, Buffer.from('250-a\r\n'))).toEqual([]);
     expect(parser.isMidReply).toBe(true);
-    expect([...parser.read(Buffer.from('250 b\r\n'))]).toHaveLength(1);
+    expect(read(parser, Buffer.from('250 b\r\n'))).toHaveLength(1);
     expect(parser.isMidReply).toBe(false);
   });
 });
@@ -81,7 +89,7 @@ describe('what is no reply', () => {
     let taken = 0;
     expect(() => {
       for (;;) {
-        for (const _ of parser.read(Buffer.alloc(1_000, 'a'))) expect.unreachable();
+        expect(read(parser, Buffer.alloc(1_000, 'a'))).toEqual([]);
         taken += 1_000;
       }
     }).toThrow(ReplyViolation);

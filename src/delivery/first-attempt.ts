@@ -67,17 +67,29 @@ export class FirstAttempt {
    *
    * @throws As {@link done}.
    */
-  async inTime(): Promise<Tried | undefined> {
+  inTime(): Promise<Tried | undefined> {
     const { pauses, budget } = this.#deps;
-    const pause = pauses.begin(budget());
+    if (pauses.isOver) return Promise.resolve(undefined);
     const { gate } = this.#lane;
-    const unlisten = gate.onChange(() => (gate.state.kind === 'open' ? undefined : pause.end()));
-    try {
-      return await Promise.race([this.done, pause.ended.then(() => undefined)]);
-    } finally {
-      unlisten();
-      pause.end();
-    }
+    return new Promise((resolve, reject) => {
+      let unlisten = (): void => undefined;
+      const end = pauses.begin(budget(), () => {
+        unlisten();
+        resolve(undefined);
+      });
+      // Trouble that this attempt has found is told by `done`, in the same turn.
+      unlisten = gate.onChange(() => void (gate.state.kind !== 'open' && setImmediate(end)));
+      this.done.then(
+        (tried) => {
+          resolve(tried);
+          end();
+        },
+        (error: unknown) => {
+          reject(error as Error);
+          end();
+        },
+      );
+    });
   }
 
   /**

@@ -9,6 +9,7 @@
  * @packageDocumentation
  */
 import type { Account } from '../core/account.ts';
+import { type Awaitable, whenHere } from '../core/awaitable.ts';
 import { between, type DurationMs, hours, milliseconds, seconds } from '../core/clock.ts';
 import type { QueueId } from '../core/ids.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
@@ -104,9 +105,12 @@ export class Lane {
    *
    * @returns It is counted then; else undefined.
    */
-  async admitAtOnce(recipients: number): Promise<Counted | undefined> {
-    if (!this.#mayTry(recipients) || (await this.#nextDue()) !== undefined) return undefined;
-    return this.#mayTry(recipients) ? this.gate.count(recipients) : undefined; // Much may have begun meanwhile.
+  admitAtOnce(recipients: number): Awaitable<Counted | undefined> {
+    if (!this.#mayTry(recipients)) return undefined;
+    return whenHere(this.#nextDue(), (due) => {
+      if (due !== undefined || !this.#mayTry(recipients)) return undefined; // Much may have begun meanwhile.
+      return this.gate.count(recipients);
+    });
   }
 
   #mayTry(recipients: number): boolean {
@@ -170,10 +174,10 @@ export class Lane {
     if (troubleWait > 0) this.#wakeAfter(troubleWait);
   }
 
-  async #nextDue(): Promise<SpoolEntry | undefined> {
+  #nextDue(): Awaitable<SpoolEntry | undefined> {
     const { spool, calendar } = this.#deps;
-    const [entry] = await spool.due(this.account.name, calendar.now(), 1, (queueId) => this.#underWay.has(queueId));
-    return entry;
+    const due = spool.due(this.account.name, calendar.now(), 1, (queueId) => this.#underWay.has(queueId));
+    return whenHere(due, (entries) => entries[0]);
   }
 
   /** While the account is in trouble an attempt is a probe. */

@@ -86,7 +86,9 @@ export class PaceWindows {
 
   #minuteWait(limit: number, now: MonotonicMs): DurationMs {
     this.#forgetMinute(now);
-    const blocking = this.#messages[this.#messages.length - limit];
+    const index = this.#messages.length - limit;
+    // V8 takes an index below 0 for the name of a property, and looks for it at length.
+    const blocking = index < 0 ? undefined : this.#messages[index];
     return blocking === undefined ? NO_WAIT : between(now, plus(blocking, MINUTE));
   }
 

@@ -6,12 +6,6 @@
 import type { DurationMs } from '../core/clock.ts';
 import type { Clock } from '../core/ports/clock.ts';
 
-/** A wait that has begun. */
-export interface Pause {
-  readonly ended: Promise<void>;
-  end(): void;
-}
-
 export class Pauses {
   readonly #clock: Clock;
   readonly #enders = new Set<() => void>();
@@ -28,23 +22,27 @@ export class Pauses {
 
   /** Resolves after `duration`, or at once when {@link endAll} is called, or has been. */
   wait(duration: DurationMs): Promise<void> {
-    return this.begin(duration).ended;
+    return new Promise((resolve) => void this.begin(duration, resolve));
   }
 
-  /** As {@link wait}, with a function that ends it. */
-  begin(duration: DurationMs): Pause {
-    if (this.#isOver) return { ended: Promise.resolve(), end: () => undefined };
-    let end = (): void => undefined;
-    const ended = new Promise<void>((resolve) => {
-      end = (): void => {
-        timer.cancel();
-        this.#enders.delete(end);
-        resolve();
-      };
-      const timer = this.#clock.startTimer(duration, end, { isBackground: true });
-      this.#enders.add(end);
-    });
-    return { ended, end };
+  /**
+   * As {@link wait}.
+   *
+   * @param onEnd - Called once, whatever ends it.
+   * @returns Ends it. Harmless when it has ended.
+   */
+  begin(duration: DurationMs, onEnd: () => void): () => void {
+    if (this.#isOver) {
+      onEnd();
+      return () => undefined;
+    }
+    const end = (): void => {
+      timer.cancel();
+      if (this.#enders.delete(end)) onEnd();
+    };
+    const timer = this.#clock.startTimer(duration, end, { isBackground: true });
+    this.#enders.add(end);
+    return end;
   }
 
   endAll(): void {

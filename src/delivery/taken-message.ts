@@ -55,7 +55,8 @@ export class TakenMessage {
   async deliver(when: 'now' | 'later'): Promise<Reply> {
     const { lane, message } = this.#parts;
     if (when === 'later') return this.#queue('the account delivers from the queue');
-    const counted = await lane.admitAtOnce(message.forwardPaths.length);
+    const admitted = lane.admitAtOnce(message.forwardPaths.length);
+    const counted = admitted instanceof Promise ? await admitted : admitted;
     return counted === undefined ? this.#queue(reasonToWait(lane)) : this.#deliverNow(counted);
   }
 

@@ -203,7 +203,8 @@ export class SegmentSpool implements Spool {
   }
 
   async openDraft({ expectedSize, isReport = false }: DraftRequest): Promise<Draft> {
-    const reservation = await this.#space.reserve(expectedSize, isReport);
+    const room = this.#space.reserve(expectedSize, isReport);
+    const reservation = room instanceof Promise ? await room : room;
     try {
       if (!this.#journal.isReady) await this.#journal.ready();
     } catch (error) {
@@ -276,7 +277,7 @@ export class SegmentSpool implements Spool {
     for (const row of this.#index.rows(filter)) yield entryOfRow(row);
   }
 
-  async due(account: AccountName, now: EpochMs, limit: number, isLeftOut?: (queueId: QueueId) => boolean): Promise<SpoolEntry[]> {
+  due(account: AccountName, now: EpochMs, limit: number, isLeftOut?: (queueId: QueueId) => boolean): SpoolEntry[] {
     return this.#index.due(account, { now, present: this.#options.clock.now(), limit, isLeftOut }).map(entryOfRow);
   }
 

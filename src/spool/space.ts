@@ -6,6 +6,7 @@
  *
  * @packageDocumentation
  */
+import type { Awaitable } from '../core/awaitable.ts';
 import { between, type DurationMs, type MonotonicMs, seconds } from '../core/clock.ts';
 import type { Octets } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -62,8 +63,11 @@ export class Space {
    * @param expected - Undefined where nobody knows.
    * @throws ProblemError `SPOOL_FULL`, `SPOOL_FAILED`.
    */
-  async reserve(expected: number | undefined, isReport: boolean): Promise<Reservation> {
-    if (!this.#isAsked) await this.#ask();
+  reserve(expected: number | undefined, isReport: boolean): Awaitable<Reservation> {
+    return this.#isAsked ? this.#reserve(expected, isReport) : this.#ask().then(() => this.#reserve(expected, isReport));
+  }
+
+  #reserve(expected: number | undefined, isReport: boolean): Reservation {
     const { quota, inlineLimit } = this.#options;
     const { entries, octets } = this.#options.used();
     if (!isReport && entries + this.#drafts >= quota.entries) throw spoolProblem('SPOOL_FULL', `the queue holds ${entries} messages`);

@@ -119,7 +119,8 @@ export class AccountSessions {
     about: MessageNames | undefined,
     say: (session: SmtpSession) => Said,
   ): Promise<Started<Said>> {
-    const place = await this.#places.take(patience, () => this.#impatience(patience));
+    const taken = this.#places.take(patience, () => this.#impatience(patience));
+    const place = taken instanceof Promise ? await taken : taken;
     const warm = this.#wake(place.idle);
     const begun = warm === undefined ? undefined : await this.#tryWarm(warm, about, say);
     // A place whose session has ended, or that never had one, gets a new session.

@@ -7,6 +7,7 @@
  *
  * @packageDocumentation
  */
+import type { Awaitable } from '../core/awaitable.ts';
 import type { DurationMs } from '../core/clock.ts';
 import type { Clock, Timer } from '../core/ports/clock.ts';
 
@@ -53,12 +54,12 @@ export class ConnectionPlaces<Idle> {
    *
    * @param impatience - Makes the error for a wait of more than `patience`.
    */
-  take(patience: DurationMs, impatience: () => Error): Promise<Place<Idle>> {
+  take(patience: DurationMs, impatience: () => Error): Awaitable<Place<Idle>> {
     const idle = this.#idle.pop();
-    if (idle !== undefined) return Promise.resolve({ idle });
+    if (idle !== undefined) return { idle };
     if (this.#held < this.#cap) {
       this.#held += 1;
-      return Promise.resolve({ idle: undefined });
+      return { idle: undefined };
     }
     return new Promise((resolve, reject) => {
       const timer = this.#clock.startTimer(patience, () => {

@@ -10,6 +10,7 @@
  *
  * @packageDocumentation
  */
+import type { Awaitable } from '../core/awaitable.ts';
 import type { Envelope } from '../core/envelope.ts';
 import { type RelayResult, type StagedReply, UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
 import type { Chunks } from '../core/octets.ts';
@@ -79,15 +80,18 @@ export class WholeMessage {
     return { answers };
   }
 
-  async #rcpts(): Promise<Answer[]> {
-    if (this.#ahead !== undefined) return Promise.all(this.#ahead.rcpts);
+  #rcpts(): Promise<Answer[]> {
+    return this.#ahead === undefined ? this.#askRcpts() : Promise.all(this.#ahead.rcpts);
+  }
+
+  async #askRcpts(): Promise<Answer[]> {
     const answers: Answer[] = [];
     for (const forwardPath of this.#envelope.forwardPaths) answers.push(await this.#session.askRcpt(forwardPath));
     return answers;
   }
 
   /** Undefined where it need not be said, since nobody would get the message. */
-  async #data(isAnyAccepted: boolean): Promise<Answer | undefined> {
+  #data(isAnyAccepted: boolean): Awaitable<Answer | undefined> {
     if (this.#ahead !== undefined) return this.#ahead.data;
     return isAnyAccepted ? this.#session.askData() : undefined;
   }

@@ -13,6 +13,7 @@
  * @packageDocumentation
  */
 import type { AccountName } from '../account.ts';
+import type { Awaitable } from '../awaitable.ts';
 import type { EpochMs } from '../clock.ts';
 import type { QueueId } from '../ids.ts';
 import type { Chunks, Octets } from '../octets.ts';
@@ -191,7 +192,7 @@ export interface Spool {
    *
    * @param isLeftOut - Says which not to count, since the caller has them.
    */
-  due(account: AccountName, now: EpochMs, limit: number, isLeftOut?: (queueId: QueueId) => boolean): Promise<SpoolEntry[]>;
+  due(account: AccountName, now: EpochMs, limit: number, isLeftOut?: (queueId: QueueId) => boolean): Awaitable<SpoolEntry[]>;
 
   /** Accounts that have entries. */
   accounts(): Promise<AccountSummary[]>;

@@ -13,7 +13,7 @@ function queue(limit: number) {
   const places = new ConnectionPlaces<string>(limit, clock);
   const got: string[] = [];
   const ask = (name: string): void => {
-    places.take(PATIENCE, impatience).then(
+    Promise.resolve(places.take(PATIENCE, impatience)).then(
       ({ idle }: Place<string>) => got.push(`${name}:${idle ?? 'new'}`),
       (error: Error) => got.push(`${name}:${error.message}`),
     );

@@ -27,7 +27,8 @@ const widthOf = (family: 4 | 6): number => (family === 4 ? 32 : 128);
 
 /** Undefined where `text` is not an address. */
 export function parseIpAddress(text: string): IpAddress | undefined {
-  const bare = text.split('%', 1)[0] ?? '';
+  const zone = text.indexOf('%');
+  const bare = zone === -1 ? text : text.slice(0, zone);
   if (isIPv4(bare)) return { family: 4, bits: bitsOfIpv4(bare) };
   return isIPv6(bare) ? unmapped(bitsOfIpv6(bare)) : undefined;
 }
@@ -63,7 +64,7 @@ export function isLoopback(address: IpAddress): boolean {
 }
 
 function bitsOfIpv4(text: string): bigint {
-  return text.split('.').reduce((bits, octet) => (bits << 8n) | BigInt(octet), 0n);
+  return BigInt(text.split('.').reduce((bits, octet) => bits * 256 + Number(octet), 0));
 }
 
 /** @param text - A valid IPv6 address without zone id. */

@@ -28,9 +28,9 @@ import { WaitLimit } from '../platform/wait-limit.ts';
 
 /** The connection, as the dialogue sees it. */
 export interface Wire {
-  readonly isSecure: boolean;
+  isSecure(): boolean;
   /** True once the client has closed its side or the connection is lost: a reply may not be read. */
-  readonly isPeerGone: boolean;
+  isPeerGone(): boolean;
   answer(reply: Reply): void;
   /** Close once what was answered has been written. */
   hangUp(): void;
@@ -98,7 +98,7 @@ export class SmtpDialogue {
 
   /** Facts about the session as it stands. */
   get state() {
-    const isTls = this.#wire.isSecure;
+    const isTls = this.#wire.isSecure();
     return { isExtended: this.#hello?.verb === 'EHLO', isTls, isAuthenticated: this.#authenticated !== undefined };
   }
 
@@ -191,15 +191,16 @@ export class SmtpDialogue {
     if (line.argument.length > 255 || line.hasControlCharacters) return this.#reject(reply(501, '5.5.4', 'That is not a name'));
     this.#endTransaction();
     this.#hello = { verb, name: line.argument };
-    const features = verb === 'EHLO' ? ehloFeatures(this.#deps.settings, this.#sessionState) : [];
+    const text = [this.#deps.hostname];
+    if (verb === 'EHLO') text.push(...ehloFeatures(this.#deps.settings, this.#sessionState));
     // RFC 2034 §4: no enhanced code in the reply to HELO and EHLO.
-    this.#idleTalk({ code: 250, text: [this.#deps.hostname, ...features] });
+    this.#idleTalk({ code: 250, text });
   }
 
   #startTls(line: CommandLine): void {
     if (this.#deps.settings.tls !== 'starttls') return this.#reject(reply(502, '5.5.1', 'STARTTLS is not offered'));
     if (line.argument !== '') return this.#reject(reply(501, '5.5.4', 'STARTTLS takes no argument'));
-    if (this.#wire.isSecure) return this.#reject(reply(503, '5.5.1', 'TLS is already active'));
+    if (this.#wire.isSecure()) return this.#reject(reply(503, '5.5.1', 'TLS is already active'));
     if (this.#transaction !== undefined) return this.#reject(reply(503, '5.5.1', 'Not inside a transaction'));
     // RFC 3207 §4.2: forget all that the client said in clear text.
     this.#hello = undefined;
@@ -235,7 +236,7 @@ export class SmtpDialogue {
   #mail(line: CommandLine): Awaitable<void> {
     if (this.#hello === undefined) return this.#reject(SAY_HELLO);
     if (this.#transaction !== undefined) return this.#reject(reply(503, '5.5.1', 'A transaction is open already'));
-    if (this.#deps.settings.requireTls && !this.#wire.isSecure) return this.#rejectClearText(TLS_FIRST);
+    if (this.#deps.settings.requireTls && !this.#wire.isSecure()) return this.#rejectClearText(TLS_FIRST);
     if (!this.#renewClient()) return this.#answer(LOGIN_OUTDATED);
     const { client } = this;
     // RFC 4954 §6.
@@ -296,9 +297,9 @@ export class SmtpDialogue {
       this.#transactionLimit.end();
       this.#journal.trace(() => 'C: [content] .');
     };
-    const answer = await transaction.receive(content, onComplete, () => this.#wire.isPeerGone);
+    const answer = await transaction.receive(content, onComplete, () => this.#wire.isPeerGone());
     this.#isReceiving = false;
-    this.#wasGone = this.#wire.isPeerGone;
+    this.#wasGone = this.#wire.isPeerGone();
     if (answer !== undefined && this.#wasGone) transaction.noteUndelivered(answer);
     this.#unconfirmed = transaction;
     this.#endTransaction();
@@ -396,7 +397,8 @@ export class SmtpDialogue {
   }
 
   get #sessionState(): SessionState {
-    return { ...this.state, peer: this.#peer, networkClient: this.#networkClient };
+    const { isTls, isAuthenticated } = this.state;
+    return { isTls, isAuthenticated, peer: this.#peer, networkClient: this.#networkClient };
   }
 
   /** The configuration may have changed since the last message. @returns False where the login is no longer good. */

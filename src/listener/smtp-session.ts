@@ -13,7 +13,8 @@ import { between, type DurationMs, minutes, type MonotonicMs, seconds } from '..
 import { sessionId } from '../core/ids.ts';
 import { type IpAddress, parseIpAddress } from '../core/ip-network.ts';
 import type { Timer } from '../core/ports/clock.ts';
-import type { Log } from '../core/ports/log.ts';
+import type { Mutable } from '../core/mutable.ts';
+import type { Log, LogFields } from '../core/ports/log.ts';
 import { problem } from '../core/problem.ts';
 import { describeReply, quoted, type Reply, reply, wireText } from '../core/reply.ts';
 import { forgetUnread, ServerHandshake } from '../platform/server-handshake.ts';
@@ -71,7 +72,8 @@ export class SmtpSession {
   readonly #openedAt: MonotonicMs;
   /** The one that is listened to: not that of a handshake under way. */
   #socket: Socket;
-  #tls: { readonly tls?: string };
+  /** Version and cipher. */
+  #tls: string | undefined;
   #handshake: ServerHandshake | undefined;
   #content: ArrivingContent | undefined;
   /** Replies of this turn of the event loop; those to commands that came together leave together (RFC 2920 §3.2). */
@@ -165,9 +167,9 @@ export class SmtpSession {
     this.#content?.lose();
     this.#dialogue.lost(this.#socket.errored !== null);
     this.#port.left(this);
-    const durationMs = between(this.#openedAt, this.#deps.clock.monotonic());
-    const text = `the session has ended; greeted as ${quoted(this.#dialogue.hello)}`;
-    this.#journal.debug('session-ended', text, { durationMs, ...this.#tls });
+    const fields: Mutable<Partial<LogFields>> = { durationMs: between(this.#openedAt, this.#deps.clock.monotonic()) };
+    if (this.#tls !== undefined) fields.tls = this.#tls;
+    this.#journal.debug('session-ended', `the session has ended; greeted as ${quoted(this.#dialogue.hello)}`, fields);
   };
 
   /** Carry out what has come. */
@@ -260,15 +262,9 @@ export class SmtpSession {
   }
 
   #wire(): Wire {
-    const isSecure = (): boolean => this.#socket instanceof TLSSocket;
-    const isPeerGone = (): boolean => this.#socket.destroyed || this.#socket.readableEnded || !this.#socket.writable;
     return {
-      get isSecure() {
-        return isSecure();
-      },
-      get isPeerGone() {
-        return isPeerGone();
-      },
+      isSecure: () => this.#socket instanceof TLSSocket,
+      isPeerGone: () => this.#socket.destroyed || this.#socket.readableEnded || !this.#socket.writable,
       answer: (answer) => this.#write(answer),
       hangUp: () => this.#hangUp(),
       startTls: () => this.#startTls(),
@@ -366,14 +362,14 @@ export class SmtpSession {
 }
 
 /** Version and cipher, which a socket no longer knows once it is closed. */
-function tlsOf(socket: Socket): { readonly tls?: string } {
-  if (!(socket instanceof TLSSocket)) return {};
+function tlsOf(socket: Socket): string | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
   // Null where the connection has been lost since; Node's types do not say so.
   const cipher = socket.getCipher() as { readonly version: string; readonly name: string } | null | undefined;
-  return cipher === null || cipher === undefined ? {} : { tls: `${cipher.version} ${cipher.name}` };
+  return cipher === null || cipher === undefined ? undefined : `${cipher.version} ${cipher.name}`;
 }
 
 /** The address of the other end; IPv4 as such, also where the port takes both. */
 function peerOf({ remoteAddress = '' }: Socket): string {
-  return remoteAddress.replace(/^::ffff:(?=[\d.]+$)/i, '');
+  return remoteAddress.includes(':') ? remoteAddress.replace(/^::ffff:(?=[\d.]+$)/i, '') : remoteAddress;
 }

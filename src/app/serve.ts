@@ -111,7 +111,7 @@ class Serving implements Service {
       const relay = await Relay.compose(config, { ...(sandbox ?? config), ...observation, ...parts, environment: process.env });
       await relay.start();
       // Behind the log's lines of this turn: what is read last.
-      if (sandbox !== undefined) atTurnEnd(() => process.stdout.write(sandbox.invitation));
+      if (sandbox !== undefined) atTurnEnd(() => process.stdout.write(sandbox.invitation), 'record');
       return new Serving(relay, observation, sandbox);
     } catch (error) {
       await sandbox?.sandbox.close();

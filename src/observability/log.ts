@@ -41,7 +41,7 @@ export function standardOutput(): LineSink {
   };
   return {
     write(line) {
-      if (lines === '') atTurnEnd(flush);
+      if (lines === '') atTurnEnd(flush, 'record');
       lines += line;
       if (lines.length > MOST_PUT_OFF) flush();
     },

@@ -7,26 +7,34 @@
  * @packageDocumentation
  */
 
-const acts: (() => void)[] = [];
+/** `wire`: somebody waits for it. `record`: nobody does; it comes behind all that. */
+type Kind = 'wire' | 'record';
+
+const acts: Readonly<Record<Kind, (() => void)[]>> = { wire: [], record: [] };
+
+const isEmpty = (): boolean => acts.wire.length === 0 && acts.record.length === 0;
 
 /**
- * Have `act` done behind everything that this turn does, or before the process exits; in the order of the calls. It must not throw. What it puts off itself is the
- * next turn's.
+ * Have `act` done behind everything that this turn does, or before the process exits; those of a kind in the order of the calls. It must not throw. What it puts off
+ * itself is the next turn's.
  */
-export function atTurnEnd(act: () => void): void {
-  if (acts.length === 0) setImmediate(endTurn);
-  acts.push(act);
+export function atTurnEnd(act: () => void, kind: Kind = 'wire'): void {
+  if (isEmpty()) setImmediate(endTurn);
+  acts[kind].push(act);
 }
 
 /** Where an act throws after all, the others are done in the next turn, or at the exit that follows. */
 function endTurn(): void {
+  const { wire, record } = acts;
+  let [wireLeft, recordLeft] = [wire.length, record.length];
   try {
-    for (let left = acts.length; left > 0; left -= 1) acts.shift()?.();
+    for (; wireLeft > 0; wireLeft -= 1) wire.shift()?.();
+    for (; recordLeft > 0; recordLeft -= 1) record.shift()?.();
   } finally {
-    if (acts.length > 0) setImmediate(endTurn);
+    if (!isEmpty()) setImmediate(endTurn);
   }
 }
 
 process.on('exit', () => {
-  while (acts.length > 0) acts.shift()?.();
+  while (!isEmpty()) (acts.wire.shift() ?? acts.record.shift())?.();
 });

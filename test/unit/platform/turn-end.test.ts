@@ -16,6 +16,15 @@ describe('the end of a turn', () => {
     expect(done).toEqual(['promise', 'tick', 'first', 'second']);
   });
 
+  it('does what nobody waits for behind what somebody does', async () => {
+    const done: string[] = [];
+    atTurnEnd(() => done.push('record'), 'record');
+    atTurnEnd(() => done.push('wire'));
+    atTurnEnd(() => done.push('another'));
+    await turn();
+    expect(done).toEqual(['wire', 'another', 'record']);
+  });
+
   it('leaves to the next turn what is put off at the end of this one, and does nothing twice', async () => {
     const done: string[] = [];
     atTurnEnd(() => {

@@ -185,7 +185,12 @@ export class MailTransaction {
     };
     let answer: Reply | undefined;
     try {
-      answer = await this.#answer(content, onEnd, isPeerGone);
+      answer = await this.#submit(await this.#watched(content, onEnd), isPeerGone);
+      if (!content.isTaken) await content.drain();
+    } catch (error) {
+      answer = undefined;
+      this.abandon();
+      answer = await this.#recover(error, content);
     } finally {
       // Whatever happens: the same message may wait for it on another connection.
       this.#openAnswer?.settle(answer !== undefined && isAccepted(answer) ? answer : undefined);
@@ -198,17 +203,6 @@ export class MailTransaction {
       this.#journal.debug('message-answered', 'the message was answered', fields);
     }
     return answer;
-  }
-
-  async #answer(content: ArrivingContent, onEnd: OnEnd, isPeerGone: () => boolean): Promise<Reply | undefined> {
-    try {
-      const answer = await this.#submit(await this.#watched(content, onEnd), isPeerGone);
-      if (!content.isTaken) await content.drain();
-      return answer;
-    } catch (error) {
-      this.abandon();
-      return this.#recover(error, content);
-    }
   }
 
   async #watched(content: ArrivingContent, onEnd: OnEnd): Promise<Chunks> {

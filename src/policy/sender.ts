@@ -45,6 +45,7 @@ export function mayUseSender(client: Client, address: string): boolean {
   if (address === '') return true;
   const { localPart, domain } = partsOf(address);
   if (localPart === '' || domain === '') return false;
+  if (client.senders.includes(address)) return true; // Spelled as it is configured, as nearly always.
   return client.senders.some((pattern) => {
     const allowed = partsOf(pattern);
     return allowed.domain === domain && (allowed.localPart === '*' || allowed.localPart === localPart);

@@ -109,7 +109,7 @@ export class WholeMessage {
   }
 
   async #submit(answers: Answers, openContent: () => Chunks): Promise<Outcome> {
-    const answer = await valueOf(this.#session.content(this.#opened(openContent)));
+    const answer = await this.#content(this.#opened(openContent));
     if (!isReply(answer)) return { answers, failure: answer };
     // Postfix keeps the transaction open when a restriction refuses at end-of-data; the next MAIL would be answered "503 nested MAIL".
     if (!isAccepted(answer)) this.#session.reset();
@@ -128,9 +128,14 @@ export class WholeMessage {
 
   /** RFC 2920 §3.1: DATA was accepted although every recipient was refused, so the content has to be empty. Nothing is delivered. */
   async #submitNothing(answers: Answers): Promise<Outcome> {
-    const answer = await valueOf(this.#session.content([]));
+    const answer = await this.#content([]);
     if (isReply(answer) && !isAccepted(answer)) this.#session.reset();
     return { answers };
+  }
+
+  /** A failure of the session is a value. */
+  #content(chunks: Chunks): Promise<Answer> {
+    return this.#session.content(chunks).catch(thrownUnlessFailure);
   }
 
   #fill(answers: Answers, stage: UpstreamStage, reply: Reply): Answers {
@@ -144,14 +149,9 @@ export class WholeMessage {
   }
 }
 
-/** A failure of the session as a value. */
-async function valueOf(answer: Promise<Reply>): Promise<Answer> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof UpstreamError) return error;
-    throw error;
-  }
+function thrownUnlessFailure(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  throw error;
 }
 
 const isReply = (answer: Answer): answer is Reply => !(answer instanceof UpstreamError);

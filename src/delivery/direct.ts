@@ -239,7 +239,7 @@ class SubmissionRecord {
       account: origin.client.account,
       peer: origin.peer,
       reversePath,
-      forwardPaths: this.#forwardPaths,
+      forwardPaths: [...this.#forwardPaths],
       ...this.#fields,
       durationMs: between(this.#begun, this.#deps.clock.monotonic()),
       ...fields,

@@ -104,7 +104,8 @@ class Series<Kept> {
   }
 
   of(values: readonly string[]): Kept {
-    const key = values.length === 1 ? (values[0] ?? '') : values.join('\n');
+    let key = values[0] ?? '';
+    for (let place = 1; place < values.length; place += 1) key += `\n${values[place] ?? ''}`;
     const known = this.#kept.get(key);
     if (known !== undefined) return known.kept;
     const kept = this.#begin();

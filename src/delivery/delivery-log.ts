@@ -5,9 +5,10 @@
  */
 import type { AccountName } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { QueueId } from '../core/ids.ts';
 import type { DeliveryWatch } from '../core/ports/alerts.ts';
-import type { LineDraft, Log, LogFields } from '../core/ports/log.ts';
+import type { Log, LogFields } from '../core/ports/log.ts';
 import type { RelayResult } from '../core/ports/upstream.ts';
 import { type Problem, ProblemError, problem } from '../core/problem.ts';
 import { describeReply } from '../core/reply.ts';
@@ -172,7 +173,7 @@ function ofAttempt(
   message: LoggedMessage,
   { result: { upstream, user }, attempt, duration }: LoggedAttempt,
   forwardPaths: readonly string[],
-): LineDraft {
+): Mutable<LogFields> {
   const line = about(event, message, forwardPaths);
   line.attempt = attempt;
   line.durationMs = duration;
@@ -182,9 +183,9 @@ function ofAttempt(
 }
 
 /** The beginning of a line about a message. Put together name by name: there is one for each message, and spreading costs several times that. */
-function about(event: string, message: LoggedMessage, forwardPaths: readonly string[]): LineDraft {
+function about(event: string, message: LoggedMessage, forwardPaths: readonly string[]): Mutable<LogFields> {
   const { queueId, account, client, messageId, traceParent, reversePath, size, origin } = message;
-  const line: LineDraft = { event, queueId, account, client, messageId, reversePath, size, forwardPaths };
+  const line: Mutable<LogFields> = { event, queueId, account, client, messageId, reversePath, size, forwardPaths };
   if (traceParent !== undefined) line.traceParent = traceParent;
   if (origin?.sessionId !== undefined) line.sessionId = origin.sessionId;
   if (origin?.peer !== undefined) line.peer = origin.peer;

@@ -7,7 +7,8 @@
  */
 import type { Client } from '../core/client.ts';
 import type { QueueId, SessionId } from '../core/ids.ts';
-import type { LineDraft, Log, LogFields } from '../core/ports/log.ts';
+import type { Mutable } from '../core/mutable.ts';
+import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Problem } from '../core/problem.ts';
 import { describeReply, type Reply } from '../core/reply.ts';
 
@@ -60,7 +61,7 @@ export class SessionJournal {
   #line(event: string, fields: Partial<LogFields>): LogFields {
     const { client, queueId } = this;
     const { sessionId, listener, peer } = this.facts;
-    const line: LineDraft = { event, sessionId, listener, peer };
+    const line: Mutable<LogFields> = { event, sessionId, listener, peer };
     if (client !== undefined) {
       line.client = client.name;
       line.account = client.account;

@@ -66,9 +66,6 @@ export interface LogFields {
   readonly error?: unknown;
 }
 
-/** A line that is being put together; {@link LogFields} once it is passed on. */
-export type LineDraft = { -readonly [Name in keyof LogFields]: LogFields[Name] };
-
 /** The message that something is done for, where that is known. */
 export type MessageNames = Pick<LogFields, 'queueId' | 'client' | 'sessionId'>;
 

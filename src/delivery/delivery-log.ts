@@ -5,6 +5,7 @@
  */
 import type { AccountName } from '../core/account.ts';
 import type { DurationMs } from '../core/clock.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { QueueId } from '../core/ids.ts';
 import type { DeliveryWatch } from '../core/ports/alerts.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
@@ -49,28 +50,19 @@ export class DeliveryLog {
 
   /** One line for each kind of outcome that recipients have. */
   attempted(message: LoggedMessage, attempted: LoggedAttempt): void {
-    const { result, judgement, attempt, duration: durationMs } = attempted;
-    const { upstream, user, failure } = result;
-    const fields = {
-      ...about(message),
-      attempt,
-      durationMs,
-      ...(upstream === undefined ? {} : { upstream }),
-      ...(user === undefined ? {} : { user }),
-    };
-    this.#delivered(fields, message, judgement);
-    this.#refused(fields, message, judgement);
-    this.#deferred({ ...fields, ...(failure === undefined ? {} : { stage: failure.stage }) }, message, judgement);
-    const { account } = judgement;
+    const { account, recipients } = attempted.judgement;
+    this.#delivered(message, attempted);
+    this.#refused(message, attempted);
+    this.#deferred(message, attempted);
     if (account.kind === 'trouble') this.#watch?.failed(message.account, account.trouble.problem);
-    if (judgement.recipients.some(({ kind }) => kind === 'delivered')) this.#watch?.relayed(message.account);
+    if (recipients.some(({ kind }) => kind === 'delivered')) this.#watch?.relayed(message.account);
   }
 
   /** The spool has the message; the application was told so. */
   queued(message: LoggedMessage, why: string, what?: Problem): void {
-    const fields = { event: 'message-queued', ...about(message), forwardPaths: message.forwardPaths };
-    if (what === undefined) this.#log.info(fields, `message queued: ${why}`);
-    else this.#log.info({ ...fields, problem: what }, `message queued: ${why}`);
+    const line = about('message-queued', message, message.forwardPaths);
+    if (what !== undefined) line.problem = what;
+    this.#log.info(line, `message queued: ${why}`);
   }
 
   /** The spool could not take the message; the application was told to keep it. */
@@ -83,13 +75,13 @@ export class DeliveryLog {
   /** An earlier attempt may have delivered the message. */
   triedAgain(message: LoggedMessage): void {
     const what = problem('UPSTREAM_AMBIGUOUS', `message ${message.messageId} may have been delivered by an earlier attempt`);
-    const fields = { event: 'message-ambiguous', ...about(message), forwardPaths: message.forwardPaths };
-    this.#log.warn({ ...fields, problem: what }, 'trying again: the message may be delivered twice');
+    const line = about('message-ambiguous', message, message.forwardPaths);
+    line.problem = what;
+    this.#log.warn(line, 'trying again: the message may be delivered twice');
   }
 
   reported(message: LoggedMessage, kind: string, to: string, reportId: QueueId): void {
-    const fields = { event: 'message-reported', ...about(message), forwardPaths: [to] };
-    this.#log.info(fields, `report (${kind}) about the message queued as ${reportId}`);
+    this.#log.info(about('message-reported', message, [to]), `report (${kind}) about the message queued as ${reportId}`);
   }
 
   gaveUp(message: LoggedMessage, expired: readonly string[]): void {
@@ -97,12 +89,15 @@ export class DeliveryLog {
       heals: 'never',
       remedy: 'Look at the lines about the message before this one; then let the application send it again.',
     });
-    this.#log.warn({ event: 'message-given-up', ...about(message), forwardPaths: expired, problem: what }, 'message given up');
+    const line = about('message-given-up', message, expired);
+    line.problem = what;
+    this.#log.warn(line, 'message given up');
   }
 
   deadLetter(message: LoggedMessage, what: Problem): void {
-    const fields = { event: 'dead-letter', ...about(message), forwardPaths: message.forwardPaths };
-    this.#log.error({ ...fields, problem: what }, 'message kept: it could be neither delivered nor returned');
+    const line = about('dead-letter', message, message.forwardPaths);
+    line.problem = what;
+    this.#log.error(line, 'message kept: it could be neither delivered nor returned');
   }
 
   /** The state of an account changed. */
@@ -134,44 +129,67 @@ export class DeliveryLog {
     this.#log.error({ event: 'queue-stuck', ...where, ...what }, `${doing} failed`);
   }
 
-  #delivered(fields: Partial<LogFields>, message: LoggedMessage, { recipients }: Judgement): void {
+  #delivered(message: LoggedMessage, attempted: LoggedAttempt): void {
+    const { recipients } = attempted.judgement;
     const first = recipients.find((outcome) => outcome.kind === 'delivered');
     if (first === undefined) return;
-    const forwardPaths = pathsOf(message, recipients, (outcome) => outcome.kind === 'delivered');
-    this.#log.info({ event: 'message-relayed', ...fields, forwardPaths, reply: describeReply(first.reply) }, 'message relayed');
+    const forwardPaths = message.forwardPaths.filter((_, index) => recipients[index]?.kind === 'delivered');
+    const line = ofAttempt('message-relayed', message, attempted, forwardPaths);
+    line.reply = describeReply(first.reply);
+    this.#log.info(line, 'message relayed');
   }
 
-  #refused(fields: Partial<LogFields>, message: LoggedMessage, { recipients }: Judgement): void {
-    recipients.forEach((outcome, index) => {
+  #refused(message: LoggedMessage, attempted: LoggedAttempt): void {
+    attempted.judgement.recipients.forEach((outcome, index) => {
       if (outcome.kind !== 'refused') return;
       const { stage, problem: what, reply } = outcome;
-      const forwardPaths = message.forwardPaths.slice(index, index + 1);
-      const line = { event: 'message-refused', ...fields, stage, forwardPaths, reply: describeReply(reply), problem: what };
+      const line = ofAttempt('message-refused', message, attempted, message.forwardPaths.slice(index, index + 1));
+      line.stage = stage;
+      line.reply = describeReply(reply);
+      line.problem = what;
       this.#log.warn(line, `upstream refused the message at ${stage}`);
       this.#watch?.failed(message.account, what);
     });
   }
 
-  #deferred(fields: Partial<LogFields>, message: LoggedMessage, { recipients, isAmbiguous }: Judgement): void {
-    const isPending = ({ kind }: RecipientOutcome): boolean => kind === 'retry' || kind === 'waits';
+  #deferred(message: LoggedMessage, attempted: LoggedAttempt): void {
+    const { result, judgement } = attempted;
+    const { recipients, isAmbiguous } = judgement;
     const first = recipients.find((outcome) => outcome.kind === 'retry' || outcome.kind === 'waits');
     if (first === undefined) return;
-    const reply = first.reply === undefined ? {} : { reply: describeReply(first.reply) };
-    const forwardPaths = pathsOf(message, recipients, isPending);
-    const line = { event: 'message-deferred', ...fields, forwardPaths, ...reply, problem: first.problem };
+    const forwardPaths = message.forwardPaths.filter((_, index) => isPending(recipients[index]));
+    const line = ofAttempt('message-deferred', message, attempted, forwardPaths);
+    if (result.failure !== undefined) line.stage = result.failure.stage;
+    if (first.reply !== undefined) line.reply = describeReply(first.reply);
+    line.problem = first.problem;
     const text = isAmbiguous ? `message ${message.messageId} may have been delivered, and may be delivered twice` : 'message deferred';
     this.#log.warn(line, text);
   }
 }
 
-function about({ queueId, account, client, messageId, traceParent, reversePath, size, origin }: LoggedMessage) {
-  const trace = traceParent === undefined ? {} : { traceParent };
-  return { queueId, account, client, messageId, reversePath, size, ...trace, ...origin };
+/** The beginning of a line about an attempt. */
+function ofAttempt(
+  event: string,
+  message: LoggedMessage,
+  { result: { upstream, user }, attempt, duration }: LoggedAttempt,
+  forwardPaths: readonly string[],
+): Mutable<LogFields> {
+  const line = about(event, message, forwardPaths);
+  line.attempt = attempt;
+  line.durationMs = duration;
+  if (upstream !== undefined) line.upstream = upstream;
+  if (user !== undefined) line.user = user;
+  return line;
 }
 
-function pathsOf(message: LoggedMessage, outcomes: readonly RecipientOutcome[], fits: (outcome: RecipientOutcome) => boolean): string[] {
-  return message.forwardPaths.filter((_, index) => {
-    const outcome = outcomes[index];
-    return outcome !== undefined && fits(outcome);
-  });
+/** The beginning of a line about a message. Put together name by name: there is one for each message, and spreading costs several times that. */
+function about(event: string, message: LoggedMessage, forwardPaths: readonly string[]): Mutable<LogFields> {
+  const { queueId, account, client, messageId, traceParent, reversePath, size, origin } = message;
+  const line: Mutable<LogFields> = { event, queueId, account, client, messageId, reversePath, size, forwardPaths };
+  if (traceParent !== undefined) line.traceParent = traceParent;
+  if (origin?.sessionId !== undefined) line.sessionId = origin.sessionId;
+  if (origin?.peer !== undefined) line.peer = origin.peer;
+  return line;
 }
+
+const isPending = (outcome: RecipientOutcome | undefined): boolean => outcome?.kind === 'retry' || outcome?.kind === 'waits';

@@ -12,6 +12,7 @@ import type { ForwardPath } from '../core/envelope.ts';
 import type { DeliveryWatch } from '../core/ports/alerts.ts';
 import { areHere, sizeOf } from '../core/octets.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Content, Submission, SubmissionStart, SubmissionTransaction } from '../core/ports/submission.ts';
 import { type Upstream, UpstreamError, type UpstreamStage, type UpstreamTransaction } from '../core/ports/upstream.ts';
@@ -179,7 +180,8 @@ class SubmissionRecord {
   readonly #deps: Pick<DirectDeliveryDependencies, 'log' | 'clock' | 'explain' | 'watch'>;
   readonly #begun;
   readonly #forwardPaths: string[] = [];
-  #fields: Partial<LogFields> = {};
+  /** What has become known on the way. */
+  readonly #known: Mutable<Partial<LogFields>> = {};
 
   constructor(start: SubmissionStart, deps: Pick<DirectDeliveryDependencies, 'log' | 'clock' | 'explain' | 'watch'>) {
     this.#start = start;
@@ -188,7 +190,7 @@ class SubmissionRecord {
   }
 
   note(fields: Partial<LogFields>): void {
-    this.#fields = { ...this.#fields, ...fields };
+    Object.assign(this.#known, fields);
   }
 
   accepted(forwardPath: string): void {
@@ -196,7 +198,9 @@ class SubmissionRecord {
   }
 
   relayed(answer: Reply): Reply {
-    this.#deps.log.info(this.#line({ event: 'message-relayed', reply: describeReply(answer) }), 'message relayed');
+    const line = this.#line('message-relayed');
+    line.reply = describeReply(answer);
+    this.#deps.log.info(line, 'message relayed');
     this.#deps.watch?.relayed(this.#start.origin.client.account);
     return relayed(answer, this.#start.queueId);
   }
@@ -204,45 +208,47 @@ class SubmissionRecord {
   refused(stage: UpstreamStage, answer: Reply, forwardPath?: string): Reply {
     const isFinal = isPermanent(answer);
     const what = this.#deps.explain(stage, answer);
-    const fields = this.#line({
-      event: isFinal ? 'message-refused' : 'message-deferred',
-      stage,
-      reply: describeReply(answer),
-      problem: what,
-      ...(forwardPath === undefined ? {} : { forwardPaths: [forwardPath] }),
-    });
-    this.#deps.log.warn(fields, `upstream ${isFinal ? 'refused' : 'deferred'} the message at ${stage}`);
+    const line = this.#line(isFinal ? 'message-refused' : 'message-deferred');
+    line.stage = stage;
+    line.reply = describeReply(answer);
+    line.problem = what;
+    if (forwardPath !== undefined) line.forwardPaths = [forwardPath];
+    this.#deps.log.warn(line, `upstream ${isFinal ? 'refused' : 'deferred'} the message at ${stage}`);
     this.#deps.watch?.failed(this.#start.origin.client.account, what);
     return presentable(answer);
   }
 
   broken(error: unknown): Reply {
+    const line = this.#line('message-deferred');
     if (error instanceof UpstreamError) {
       const { stage, problem: what, reply: answer } = error;
-      this.#deps.log.warn(
-        this.#line({ event: 'message-deferred', stage, problem: what, reply: describeReply(answer) }),
-        'message not relayed',
-      );
+      line.stage = stage;
+      line.problem = what;
+      line.reply = describeReply(answer);
+      this.#deps.log.warn(line, 'message not relayed');
       this.#deps.watch?.failed(this.#start.origin.client.account, what);
       return presentable(answer);
     }
-    this.#deps.log.error(this.#line({ event: 'message-deferred', problem: problem('INTERNAL'), error }), 'message not relayed: defect');
+    line.problem = problem('INTERNAL');
+    line.error = error;
+    this.#deps.log.error(line, 'message not relayed: defect');
     return DEFECT;
   }
 
-  #line(fields: LogFields): LogFields {
+  /** What every line says; the caller adds the rest. */
+  #line(event: string): Mutable<LogFields> {
     const { queueId, origin, reversePath } = this.#start;
-    return {
+    const line: Mutable<LogFields> = {
+      event,
       queueId,
       sessionId: origin.sessionId,
       client: origin.client.name,
       account: origin.client.account,
       peer: origin.peer,
       reversePath,
-      forwardPaths: this.#forwardPaths,
-      ...this.#fields,
+      forwardPaths: [...this.#forwardPaths],
       durationMs: between(this.#begun, this.#deps.clock.monotonic()),
-      ...fields,
     };
+    return Object.assign(line, this.#known);
   }
 }

@@ -25,6 +25,7 @@ import { LONGEST_SUBJECT, type MessageNotes } from '../core/ports/message-notes.
 import type { Problem } from '../core/problem.ts';
 import { boundedFields, cut, scrubbedDocument } from './kept-fields.ts';
 import type { LogObserver } from './observed-log.ts';
+import { RecentMap } from './recent-map.ts';
 import { RateCounter, type RateCounts, type RateKind } from './rate-counter.ts';
 import type { Scrubber } from './scrubber.ts';
 
@@ -38,23 +39,23 @@ const MOST_SHOWN = 20;
 /** Characters of a subject. What is kept beyond them lets the scrubber know a secret of which the cut would leave the beginning. */
 const SHOWN_OF_SUBJECT = 200;
 
-const OUTCOMES: Readonly<Record<string, MessageOutcome>> = {
-  'message-queued': 'queued',
-  'message-relayed': 'relayed',
-  'message-deferred': 'deferred',
-  'message-refused': 'refused',
-  'message-given-up': 'given-up',
-  'dead-letter': 'dead-letter',
-  'queue-drop': 'dropped',
-};
+const OUTCOMES: ReadonlyMap<string, MessageOutcome> = new Map([
+  ['message-queued', 'queued'],
+  ['message-relayed', 'relayed'],
+  ['message-deferred', 'deferred'],
+  ['message-refused', 'refused'],
+  ['message-given-up', 'given-up'],
+  ['dead-letter', 'dead-letter'],
+  ['queue-drop', 'dropped'],
+]);
 
-const RATES: Readonly<Record<string, RateKind>> = {
-  'message-queued': 'queued',
-  'message-relayed': 'relayed',
-  'message-refused': 'failed',
-  'message-given-up': 'failed',
-  'dead-letter': 'failed',
-};
+const RATES: ReadonlyMap<string, RateKind> = new Map([
+  ['message-queued', 'queued'],
+  ['message-relayed', 'relayed'],
+  ['message-refused', 'failed'],
+  ['message-given-up', 'failed'],
+  ['dead-letter', 'failed'],
+]);
 
 /** What pages show besides messages and callers. */
 const OF_INTEREST = /^(account|token|fetch)-|^(alert|message-fetched)$/;
@@ -94,10 +95,10 @@ export interface ActivityDeskOptions {
 
 export class ActivityDesk implements Activity, MessageNotes {
   readonly #options: ActivityDeskOptions;
-  /** By queue id, the one heard of last at the end. */
-  readonly #messages = new Map<string, MessageRecord>();
-  /** By client and address, the one that came last at the end. */
-  readonly #callers = new Map<string, CallerRecord>();
+  /** By queue id. */
+  readonly #messages = new RecentMap<MessageRecord>(MOST_MESSAGES);
+  /** By client and address. */
+  readonly #callers = new RecentMap<CallerRecord>(MOST_CALLERS);
   readonly #rates = new RateCounter();
   readonly #waiting = new Set<() => void>();
   #count = 0;
@@ -122,21 +123,19 @@ export class ActivityDesk implements Activity, MessageNotes {
   /** Whether subjects are kept; until told, they are not. Those that are there are forgotten where not. */
   keepSubjects(isWanted: boolean): void {
     this.#keepsSubjects = isWanted;
-    if (!isWanted) for (const record of this.#messages.values()) record.subject = undefined;
+    if (!isWanted) for (const [, record] of this.#messages.newestFirst()) record.subject = undefined;
   }
 
   noteSubject(queueId: QueueId, read: () => string | undefined): void {
     if (!this.#keepsSubjects) return;
     const subject = read()?.slice(0, LONGEST_SUBJECT);
     if (subject === undefined) return;
-    const record = this.#messages.get(queueId) ?? newMessage();
-    record.subject = subject;
-    toEnd(this.#messages, queueId, record, MOST_MESSAGES);
+    this.#messages.use(queueId, newMessage).subject = subject;
   }
 
   messages({ text, subject, outcome, account, client }: MessageFilter, limit: number): readonly SeenMessage[] {
     const found: SeenMessage[] = [];
-    for (const [queueId, record] of [...this.#messages].toReversed()) {
+    for (const [queueId, record] of this.#messages.newestFirst()) {
       if (found.length >= limit) break;
       if (!isHeardOf(record)) continue;
       if (outcome !== undefined && record.outcome !== outcome) continue;
@@ -157,7 +156,7 @@ export class ActivityDesk implements Activity, MessageNotes {
   }
 
   callers(): readonly Caller[] {
-    return this.#scrubbed([...this.#callers.values()].toReversed().map(describeCaller));
+    return this.#scrubbed(Array.from(this.#callers.newestFirst(), ([, caller]) => describeCaller(caller)));
   }
 
   /** For a file that outlives the process. */
@@ -206,17 +205,16 @@ export class ActivityDesk implements Activity, MessageNotes {
   #hearOfMessage(level: string, fields: LogFields, message: string): boolean {
     const { queueId, event } = fields;
     if (queueId === undefined) return false;
-    const rate = RATES[event];
+    const rate = RATES.get(event);
     const now = this.#options.clock.now();
     if (rate !== undefined) this.#rates.add(rate, now);
-    const record = this.#messages.get(queueId) ?? newMessage();
-    record.outcome = OUTCOMES[event] ?? refusedByReply(record.outcome, fields) ?? record.outcome;
+    const record = this.#messages.use(queueId, newMessage);
+    record.outcome = OUTCOMES.get(event) ?? refusedByReply(record.outcome, fields) ?? record.outcome;
     record.steps.push({ at: now, level, fields: boundedFields(fields), message: cut(message) });
     if (record.steps.length > MOST_STEPS) {
       record.steps.splice(FIRST_STEPS, 1);
       record.dropped += 1;
     }
-    toEnd(this.#messages, queueId, record, MOST_MESSAGES);
     return true;
   }
 
@@ -224,8 +222,7 @@ export class ActivityDesk implements Activity, MessageNotes {
     const { listener, peer, client, event, problem, tls, mechanism, reply = '' } = fields;
     if (listener === undefined || peer === undefined) return false;
     const now = this.#options.clock.now();
-    const key = `${peer} ${client ?? ''}`;
-    const record = this.#callers.get(key) ?? newCaller(peer, client, now);
+    const record = this.#callers.use(`${peer} ${client ?? ''}`, () => newCaller(peer, client, now));
     record.lastAt = now;
     if (event === 'session-ended') record.sessions += 1;
     if (event === 'message-answered' && reply.startsWith('2')) record.messages += 1;
@@ -236,7 +233,6 @@ export class ActivityDesk implements Activity, MessageNotes {
       const { cause, remedy } = problem;
       record.refusal = { at: now, problem: { ...problem, cause: cut(cause), remedy: cut(remedy) } };
     }
-    toEnd(this.#callers, key, record, MOST_CALLERS);
     return true;
   }
 }
@@ -264,16 +260,6 @@ const newCaller = (peer: string, client: string | undefined, now: EpochMs): Call
   mechanism: undefined,
   refusal: undefined,
 });
-
-function toEnd<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= most) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
-  }
-}
 
 function describe(queueId: string, { outcome, subject, steps }: MessageRecord): SeenMessage {
   const latest = <Name extends keyof LogFields>(name: Name): LogFields[Name] | undefined =>

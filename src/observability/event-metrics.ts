@@ -23,10 +23,9 @@ const message =
     if (listener === undefined) metrics.add('postern_messages_total', { account, outcome });
   };
 
-const relayed: Count = (metrics, fields) => {
-  const { account = '', forwardPaths = [], durationMs } = fields;
-  message('relayed')(metrics, fields);
-  metrics.add('postern_recipients_relayed_total', { account }, forwardPaths.length);
+const relayed: Count = (metrics, { account = '', listener, forwardPaths, durationMs }) => {
+  if (listener === undefined) metrics.add('postern_messages_total', { account, outcome: 'relayed' });
+  metrics.add('postern_recipients_relayed_total', { account }, forwardPaths?.length ?? 0);
   if (durationMs !== undefined) metrics.observe('postern_relay_seconds', { account }, durationMs / 1000);
 };
 
@@ -93,6 +92,9 @@ const EVENTS: Readonly<Record<string, Count>> = {
 /** Names that the table has. */
 export const COUNTED_EVENTS: readonly string[] = Object.keys(EVENTS);
 
+/** Asked for each event; most names are not in it. */
+const COUNTS: ReadonlyMap<string, Count> = new Map(Object.entries(EVENTS));
+
 /** Feeds `metrics` with what it hears. */
 export function countEvents(metrics: Metrics): LogObserver {
   return (level, fields) => {
@@ -101,6 +103,6 @@ export function countEvents(metrics: Metrics): LogObserver {
     if (fields.listener !== undefined && fields.problem !== undefined && level === 'warn') {
       metrics.add('postern_refusals_total', { listener: fields.listener, code: fields.problem.code });
     }
-    if (Object.hasOwn(EVENTS, fields.event)) EVENTS[fields.event]?.(metrics, fields);
+    COUNTS.get(fields.event)?.(metrics, fields);
   };
 }

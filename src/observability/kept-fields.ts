@@ -12,12 +12,26 @@ export const LONGEST_TEXT = 1_000;
 
 /** The same in bounded memory. An error stays in the log: its stack is for whoever mends Postern. */
 export function boundedFields(fields: LogFields): LogFields {
-  // A line is kept for each step of each message: only what is too long costs more than a copy.
+  // A line is kept for each step of each message, so it is copied only where something has to be left out.
+  return isBounded(fields) ? fields : cutFields(fields);
+}
+
+function isBounded(fields: LogFields): boolean {
+  const { error, forwardPaths, problem } = fields;
+  if (error !== undefined || (forwardPaths !== undefined && forwardPaths.length > MOST_RECIPIENTS)) return false;
+  if (problem !== undefined && (isTooLong(problem.cause) || isTooLong(problem.remedy))) return false;
+  for (const name in fields) if (isTooLong(fields[name as keyof LogFields])) return false;
+  return true;
+}
+
+const isTooLong = (value: unknown): boolean => typeof value === 'string' && value.length > LONGEST_TEXT;
+
+function cutFields(fields: LogFields): LogFields {
   const kept: Record<string, unknown> = { ...fields };
   if (fields.error !== undefined) delete kept['error'];
   for (const name of Object.keys(kept)) {
     const value = kept[name];
-    if (typeof value === 'string' && value.length > LONGEST_TEXT) kept[name] = cut(value);
+    if (typeof value === 'string') kept[name] = cut(value);
   }
   const { forwardPaths, problem } = fields;
   if (forwardPaths !== undefined) kept['forwardPaths'] = forwardPaths.slice(0, MOST_RECIPIENTS);

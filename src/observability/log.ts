@@ -3,8 +3,8 @@
  *
  * @packageDocumentation
  */
-import { type Level, pino } from 'pino';
-import type { Log, LogFields } from '../core/ports/log.ts';
+import { pino } from 'pino';
+import type { Log } from '../core/ports/log.ts';
 import { atTurnEnd } from '../platform/turn-end.ts';
 import { lineFields } from './log-fields.ts';
 import { prettyLine } from './pretty.ts';
@@ -21,6 +21,9 @@ export interface LogSettings {
 export interface LineSink {
   write(line: string): void;
 }
+
+/** A line is written where its level ranks no higher than that of the settings. */
+const RANK: Readonly<Record<LogSettings['level'], number>> = { error: 0, warn: 1, info: 2, debug: 3, trace: 4 };
 
 /** More than this is not put off. */
 const MOST_PUT_OFF = 65_536;
@@ -55,9 +58,11 @@ export interface AdjustableLog extends Log {
 
 export function createLog(initial: LogSettings, scrubber: Scrubber, sink: LineSink): AdjustableLog {
   let settings = initial;
+  // Asked some twenty times for each message, so it is known here and not asked of pino, which lets everything pass.
+  let rank = RANK[settings.level];
   const logger = pino(
     {
-      level: settings.level,
+      level: 'trace',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -70,23 +75,28 @@ export function createLog(initial: LogSettings, scrubber: Scrubber, sink: LineSi
       },
     },
   );
-  const at =
-    (level: Level) =>
-    (fields: LogFields, message: string): void => {
-      if (logger.isLevelEnabled(level)) logger[level](lineFields(fields), message);
-    };
   return {
-    error: at('error'),
-    warn: at('warn'),
-    info: at('info'),
-    debug: at('debug'),
-    trace: at('trace'),
+    error(fields, message) {
+      logger.error(lineFields(fields), message);
+    },
+    warn(fields, message) {
+      if (rank >= RANK.warn) logger.warn(lineFields(fields), message);
+    },
+    info(fields, message) {
+      if (rank >= RANK.info) logger.info(lineFields(fields), message);
+    },
+    debug(fields, message) {
+      if (rank >= RANK.debug) logger.debug(lineFields(fields), message);
+    },
+    trace(fields, message) {
+      if (rank >= RANK.trace) logger.trace(lineFields(fields), message);
+    },
     get hearsTrace() {
-      return logger.isLevelEnabled('trace');
+      return rank >= RANK.trace;
     },
     adjust(changed) {
       settings = changed;
-      logger.level = changed.level;
+      rank = RANK[changed.level];
     },
   };
 }

@@ -62,8 +62,11 @@ export class HistogramFamily implements MetricFamily {
 
   observe(labels: readonly string[], value: number): void {
     const seen = this.#series.of(labels);
-    const within = this.#bounds.findIndex((bound) => value <= bound);
-    const place = within < 0 ? this.#bounds.length : within;
+    let place = 0;
+    for (const bound of this.#bounds) {
+      if (value <= bound) break;
+      place += 1;
+    }
     seen.counts[place] = (seen.counts[place] ?? 0) + 1;
     seen.sum += value;
   }
@@ -101,7 +104,8 @@ class Series<Kept> {
   }
 
   of(values: readonly string[]): Kept {
-    const key = values.length === 1 ? (values[0] ?? '') : values.join('\n');
+    let key = values[0] ?? '';
+    for (let place = 1; place < values.length; place += 1) key += `\n${values[place] ?? ''}`;
     const known = this.#kept.get(key);
     if (known !== undefined) return known.kept;
     const kept = this.#begin();

@@ -41,6 +41,11 @@ const FEW = 10;
 
 type Labels = Readonly<Record<string, string>>;
 
+/** The labels of each metric, in their order. */
+const LABELS: ReadonlyMap<MetricName, readonly (readonly [string, LabelValues])[]> = new Map(
+  (Object.entries(METRICS) as [MetricName, MetricDefinition][]).map(([name, { labels }]) => [name, Object.entries(labels)]),
+);
+
 export class MetricRegistry implements Metrics {
   /** Of the text that {@link render} gives. */
   readonly contentType = TEXT_FORMAT;
@@ -93,11 +98,12 @@ export class MetricRegistry implements Metrics {
   /** The values of its labels, in their order. What is not in the set of a label is counted as {@link OTHER}. */
   #bounded(name: MetricName, labels: Labels): string[] {
     const names = this.#options.names();
-    const definition: MetricDefinition = METRICS[name];
-    return Object.entries(definition.labels).map(([label, values]) => {
+    const bounded: string[] = [];
+    for (const [label, values] of LABELS.get(name) ?? []) {
       const value = labels[label] ?? '';
-      return isAmong(value, values, names) ? value : OTHER;
-    });
+      bounded.push(isAmong(value, values, names) ? value : OTHER);
+    }
+    return bounded;
   }
 
   /** In each turn anew: names that were configured meanwhile begin as well. */
@@ -113,19 +119,15 @@ export class MetricRegistry implements Metrics {
   }
 
   #number(name: MetricName): NumberFamily {
-    return ensure(this.#numbers, name, () => new NumberFamily(name, METRICS[name]));
+    return this.#numbers.get(name) ?? keep(this.#numbers, name, new NumberFamily(name, METRICS[name]));
   }
 
   #histogram(name: HistogramName): HistogramFamily {
-    return ensure(this.#histograms, name, () => new HistogramFamily(name, METRICS[name]));
+    return this.#histograms.get(name) ?? keep(this.#histograms, name, new HistogramFamily(name, METRICS[name]));
   }
 }
 
-/** What is kept under `name`, made where there is nothing yet. */
-function ensure<Kept>(kept: Map<MetricName, Kept>, name: MetricName, make: () => Kept): Kept {
-  const known = kept.get(name);
-  if (known !== undefined) return known;
-  const made = make();
+function keep<Kept>(kept: Map<MetricName, Kept>, name: MetricName, made: Kept): Kept {
   kept.set(name, made);
   return made;
 }

@@ -15,18 +15,30 @@ export type LogObserver = (level: LogLevel, fields: LogFields, message: string) 
  * @param hearTrace - Whether one of them listens to lines of level trace now.
  */
 export function observedLog(log: Log, observers: readonly LogObserver[], hearTrace: () => boolean = () => true): Log {
-  const at =
-    (level: LogLevel) =>
-    (fields: LogFields, message: string): void => {
-      for (const observe of observers) observe(level, fields, message);
-      log[level](fields, message);
-    };
+  const tell: LogObserver = (level, fields, message) => {
+    for (const observe of observers) observe(level, fields, message);
+  };
   return {
-    error: at('error'),
-    warn: at('warn'),
-    info: at('info'),
-    debug: at('debug'),
-    trace: at('trace'),
+    error(fields, message) {
+      tell('error', fields, message);
+      log.error(fields, message);
+    },
+    warn(fields, message) {
+      tell('warn', fields, message);
+      log.warn(fields, message);
+    },
+    info(fields, message) {
+      tell('info', fields, message);
+      log.info(fields, message);
+    },
+    debug(fields, message) {
+      tell('debug', fields, message);
+      log.debug(fields, message);
+    },
+    trace(fields, message) {
+      tell('trace', fields, message);
+      log.trace(fields, message);
+    },
     get hearsTrace() {
       return log.hearsTrace !== false || hearTrace();
     },

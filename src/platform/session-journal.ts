@@ -7,6 +7,7 @@
  */
 import type { Client } from '../core/client.ts';
 import type { QueueId, SessionId } from '../core/ids.ts';
+import type { Mutable } from '../core/mutable.ts';
 import type { Log, LogFields } from '../core/ports/log.ts';
 import type { Problem } from '../core/problem.ts';
 import { describeReply, type Reply } from '../core/reply.ts';
@@ -59,12 +60,15 @@ export class SessionJournal {
 
   #line(event: string, fields: Partial<LogFields>): LogFields {
     const { client, queueId } = this;
-    return {
-      ...this.facts,
-      ...(client === undefined ? {} : { client: client.name, account: client.account }),
-      ...(queueId === undefined ? {} : { queueId }),
-      ...fields,
-      event,
-    };
+    const { sessionId, listener, peer } = this.facts;
+    const line: Mutable<LogFields> = { event, sessionId, listener, peer };
+    if (client !== undefined) {
+      line.client = client.name;
+      line.account = client.account;
+    }
+    if (queueId !== undefined) line.queueId = queueId;
+    Object.assign(line, fields);
+    line.event = event;
+    return line;
   }
 }

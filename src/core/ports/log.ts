@@ -10,7 +10,11 @@ import type { DurationMs } from '../clock.ts';
 import type { QueueId, SessionId } from '../ids.ts';
 import type { Problem } from '../problem.ts';
 
-/** The closed list of field names in a log line, so that a line can be searched by machine. */
+/**
+ * The closed list of field names in a log line, so that a line can be searched by machine.
+ *
+ * Made for one line. Whoever hears it may keep it as it is, so nobody changes it afterwards, nor a list or a problem in it.
+ */
 export interface LogFields {
   /** Stable name of the event, kebab-case: `message-relayed`, `token-refreshed`. */
   readonly event: string;

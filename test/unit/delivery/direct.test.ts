@@ -126,6 +126,12 @@ describe('direct delivery', () => {
     });
   });
 
+  it('leaves a line as it was, whoever is accepted after it', async () => {
+    const { transaction, log } = await open({ rcpt: [reply(250, undefined, 'OK'), lost, reply(250, undefined, 'OK')] });
+    for (const address of ['a@example.test', 'b@example.test', 'c@example.test']) await transaction.addForwardPath({ address });
+    expect(log.lines.map(({ forwardPaths }) => forwardPaths)).toEqual([['a@example.test']]);
+  });
+
   it.each([
     ['MAIL', { mail: reply(550, '5.1.8', 'Access denied, bad outbound sender') }, 550, '5.1.8'],
     ['MAIL, with 421', { mail: reply(421, '4.3.2', 'Service not active') }, 451, '4.3.2'],

@@ -128,7 +128,7 @@ async function openOnly(directory: string): Promise<void> {
   const took = performance.now() - began;
   const highest = process.resourceUsage().maxRSS / 1024;
   const due = performance.now();
-  await spool.due('billing', systemClock.now(), 100);
+  spool.due('billing', systemClock.now(), 100);
   const found = `${spool.recovery.entries} entries open in ${took.toFixed(0)} ms, due in ${(performance.now() - due).toFixed(1)} ms`;
   console.log(`${found}; RSS ${(before / MEGABYTE).toFixed(0)} MB before, at most ${highest.toFixed(0)} MB`);
   await spool.close();

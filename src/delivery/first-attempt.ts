@@ -85,7 +85,7 @@ export class FirstAttempt {
           end();
         },
         (error: unknown) => {
-          reject(error as Error);
+          reject(error);
           end();
         },
       );

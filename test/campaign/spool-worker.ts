@@ -86,7 +86,7 @@ class Worker {
   }
 
   async #deliver(spool: SegmentSpool, limit: number, mayDefer: boolean): Promise<number> {
-    const due = await spool.due('billing', plus(systemClock.now(), hours(1)), limit);
+    const due = spool.due('billing', plus(systemClock.now(), hours(1)), limit);
     for (const entry of due) await this.#attempt(spool, entry, mayDefer);
     return due.length;
   }

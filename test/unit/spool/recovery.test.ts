@@ -258,7 +258,7 @@ describe('a lease', () => {
     disk.plan = ({ name }) => (['write', 'datasync', 'open'].includes(name) ? { kind: 'fail', code: 'EIO' } : undefined);
     await expect(spool.release(lease)).rejects.toMatchObject({ problem: { code: 'SPOOL_FAILED' } });
     disk.plan = () => undefined;
-    expect((await spool.due('billing', at(0), 10)).map(({ queueId }) => queueId)).toEqual([id('a')]);
+    expect(spool.due('billing', at(0), 10).map(({ queueId }) => queueId)).toEqual([id('a')]);
     const next = await claim(spool, 'a');
     expect(next.fence).toBeGreaterThan(lease.fence);
     expect(await spool.entry(id('a'))).toMatchObject({ isAmbiguous: true, attempts: 0 });

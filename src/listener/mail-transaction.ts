@@ -306,7 +306,7 @@ export class MailTransaction {
     return {
       received: { client: origin.client.name, protocol, hostname, queueId: id },
       date: clock.now(),
-      newMessageId: composeMessageId(id, random.octets(8), reversePath, hostname),
+      newMessageId: () => composeMessageId(id, random.octets(8), reversePath, hostname),
     };
   }
 

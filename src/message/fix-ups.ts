@@ -20,7 +20,6 @@ import type { EpochMs } from '../core/clock.ts';
 import type { QueueId } from '../core/ids.ts';
 import { formatDateTime } from './date-time.ts';
 import type { HeaderSection } from './header-section.ts';
-import { sanitiseMessageId } from './message-id.ts';
 
 /** How a message came in, for the `with` clause: RFC 5321, RFC 3848, and RFC 6531 §4.3 with SMTPUTF8. */
 export type SubmissionProtocol = 'SMTP' | 'ESMTP' | 'ESMTPS' | 'ESMTPA' | 'ESMTPSA' | 'UTF8SMTP' | 'UTF8SMTPS' | 'UTF8SMTPA' | 'UTF8SMTPSA';
@@ -40,8 +39,8 @@ export interface FixUps {
   readonly received: ReceivedTrace;
   /** Moment of acceptance, for `Received` and `Date`. */
   readonly date: EpochMs;
-  /** With angle brackets; used only where the message has no Message-ID. See {@link ./message-id.ts | composeMessageId}. */
-  readonly newMessageId: string;
+  /** With angle brackets; asked for once, and only where the message has no Message-ID. See {@link ./message-id.ts | composeMessageId}. */
+  readonly newMessageId: () => string;
 }
 
 /**
@@ -65,22 +64,24 @@ export function submissionProtocol(session: {
  *
  * Where the section begins with the separator line of an mbox file, the last thing added is a field name for that line: its text is kept, and the
  * fields after it stay fields.
+ *
+ * @param newMessageId - To be added; sanitised. Undefined where the section has one.
  */
-export function composeFixUps(headers: HeaderSection, { received, date, newMessageId }: FixUps): Uint8Array {
+export function composeFixUps(headers: HeaderSection, { received, date }: FixUps, newMessageId: string | undefined): Uint8Array {
   const moment = formatDateTime(date);
-  const fields = [
+  let fields =
     `Received: from ${domainLike(received.client)} (client of Postern)\r\n` +
-      `\tby ${domainLike(received.hostname)} (Postern) with ${received.protocol} id ${domainLike(received.queueId)};\r\n` +
-      `\t${moment}\r\n`,
-  ];
-  if (!headers.has('Date')) fields.push(`Date: ${moment}\r\n`);
-  if (!headers.has('Message-ID')) fields.push(`Message-ID: ${sanitiseMessageId(newMessageId)}\r\n`);
-  if (headers.hasMailboxLine) fields.push('X-Mailbox-Line: ');
-  return Buffer.from(fields.join(''), 'latin1');
+    `\tby ${domainLike(received.hostname)} (Postern) with ${received.protocol} id ${domainLike(received.queueId)};\r\n` +
+    `\t${moment}\r\n`;
+  if (!headers.has('Date')) fields += `Date: ${moment}\r\n`;
+  if (newMessageId !== undefined) fields += `Message-ID: ${newMessageId}\r\n`;
+  if (headers.hasMailboxLine) fields += 'X-Mailbox-Line: ';
+  return Buffer.from(fields, 'latin1');
 }
 
 /** The text as a domain of letters, digits and hyphens (RFC 5321 §4.1.2), at most 255 characters; `unknown` where nothing is left. */
 function domainLike(text: string): string {
+  if (text.length <= 255 && DOMAIN.test(text)) return text; // As names usually are.
   const labels = text
     .slice(0, 255)
     .replace(/[^A-Za-z0-9.-]+/g, '-')
@@ -88,3 +89,6 @@ function domainLike(text: string): string {
     .map((label) => label.replace(/^-+|-+$/g, ''));
   return labels.filter((label) => label !== '').join('.') || 'unknown';
 }
+
+/** Labels with a dot between each two, none of them empty or with a hyphen at an end. */
+const DOMAIN = /^[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*(?:\.[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*)*$/;

@@ -22,7 +22,6 @@ const LOWER_CASE = 0x20;
 
 /** Offsets of one field in the raw header section. */
 interface FieldRange {
-  readonly start: number;
   readonly colon: number;
   /** Past the value, before its line end. */
   readonly end: number;
@@ -57,24 +56,24 @@ export class HeaderSection {
   /** How many fields of that name there are; names compare without regard to case (RFC 5322 §1.2.2). */
   count(name: string): number {
     let count = 0;
-    for (const _ of this.#fields(name)) count += 1;
+    for (let field = this.#find(name, 0); field !== undefined; field = this.#find(name, field.next)) count += 1;
     return count;
   }
 
   has(name: string): boolean {
-    return this.#fields(name).next().done !== true;
+    return this.#find(name, 0) !== undefined;
   }
 
   /** The value of the first field of that name, as {@link values} gives it. */
   first(name: string): string | undefined {
-    const { value } = this.#fields(name).next();
-    return value === undefined ? undefined : this.#value(value);
+    const field = this.#find(name, 0);
+    return field === undefined ? undefined : this.#value(field);
   }
 
   /** The value of the first field of that name: what follows the colon, folded as it came, without the last line end. */
   firstRaw(name: string): Uint8Array | undefined {
-    const { value } = this.#fields(name).next();
-    return value === undefined ? undefined : this.raw.subarray(value.colon + 1, value.end);
+    const field = this.#find(name, 0);
+    return field === undefined ? undefined : this.raw.subarray(field.colon + 1, field.end);
   }
 
   /**
@@ -82,55 +81,83 @@ export class HeaderSection {
    * become U+FFFD.
    */
   values(name: string): string[] {
-    return [...this.#fields(name)].map((field) => this.#value(field));
+    const values: string[] = [];
+    for (let field = this.#find(name, 0); field !== undefined; field = this.#find(name, field.next)) values.push(this.#value(field));
+    return values;
   }
 
   /** Every field in order. What is left of `raw` after the last one is the empty line, if there is one. */
   *fields(): Generator<RawField, undefined, undefined> {
-    for (const field of this.#allFields()) {
-      const { start, colon, end, next } = field;
-      const value = colon < end ? this.raw.subarray(colon + 1, end) : this.raw.subarray(end, end);
-      yield { name: this.#name(field), raw: this.raw.subarray(start, next), value };
+    const { raw } = this;
+    let start = 0;
+    for (;;) {
+      const field = fieldAt(raw, start, raw.indexOf(COLON, start));
+      if (field === undefined) return undefined;
+      const { colon, end, next } = field;
+      const value = colon < end ? raw.subarray(colon + 1, end) : raw.subarray(end, end);
+      yield { name: this.#name(start, colon), raw: raw.subarray(start, next), value };
+      start = next;
     }
   }
 
   #value({ colon, end }: FieldRange): string {
     const text = Buffer.from(this.raw.buffer, this.raw.byteOffset + colon + 1, end - colon - 1).toString('utf8');
-    return text.replace(/[\r\n]+/g, '').trim();
+    return (LINE_ENDS.test(text) ? text.replaceAll(LINE_ENDS_ALL, '') : text).trim();
   }
 
-  *#fields(name: string): Generator<FieldRange, undefined, undefined> {
+  /** The first field of that name that begins at `from`, which is the start of a field, or later. */
+  #find(name: string, from: number): FieldRange | undefined {
     const wanted = name.toLowerCase();
-    const first = wanted.charCodeAt(0);
-    const isLetter = first >= LOWER_A && first <= LOWER_Z;
-    for (const field of this.#allFields()) {
-      // Most fields are told apart by their first letter, which costs no text.
-      if (isLetter && ((this.raw[field.start] ?? 0) | LOWER_CASE) !== first) continue;
-      if (this.#name(field) === wanted) yield field;
+    let start = from; // An mbox separator is run through as if it were a field; with its spaces, no name asked for can equal it.
+    for (;;) {
+      const field = fieldAt(this.raw, start, colonBehind(this.raw, start, wanted));
+      if (field === undefined || field.colon !== -1) return field;
+      start = field.next;
     }
   }
 
-  #name({ start, colon }: FieldRange): string {
-    // Obsolete syntax allows white space between name and colon (RFC 5322 §4.5): a reader may take such a field for one, so we do.
+  #name(start: number, colon: number): string {
     const text = Buffer.from(this.raw.buffer, this.raw.byteOffset + start, colon - start).toString('latin1');
     return text.trimEnd().toLowerCase();
   }
+}
 
-  *#allFields(): Generator<FieldRange, undefined, undefined> {
-    const { raw } = this;
-    let start = 0; // An mbox separator is run through as if it were a field; with its spaces, no name asked for can equal it.
-    for (;;) {
-      let end = findLineEnd(raw, start, raw.length);
-      if (end === start) return undefined; // the empty line, or the end
-      let next = nextLine(raw, end);
-      while (isWhiteSpace(raw[next])) {
-        end = findLineEnd(raw, next, raw.length);
-        next = nextLine(raw, end);
-      }
-      yield { start, colon: raw.indexOf(COLON, start), end, next };
-      start = next;
-    }
+const LINE_ENDS = /[\r\n]/;
+const LINE_ENDS_ALL = /[\r\n]+/g;
+
+/**
+ * The field that begins at `start`, with its colon as given.
+ *
+ * @returns Undefined at the empty line and at the end.
+ */
+function fieldAt(raw: Uint8Array, start: number, colon: number): FieldRange | undefined {
+  let end = findLineEnd(raw, start, raw.length);
+  if (end === start) return undefined;
+  let next = nextLine(raw, end);
+  while (isWhiteSpace(raw[next])) {
+    end = findLineEnd(raw, next, raw.length);
+    next = nextLine(raw, end);
   }
+  return { colon, end, next };
+}
+
+/**
+ * Index of the colon of the field that begins at `start`; -1 where its name is another one.
+ *
+ * Obsolete syntax allows white space between name and colon (RFC 5322 §4.5): a reader may take such a field for one, so we do.
+ *
+ * @param name - Lower-case.
+ */
+function colonBehind(raw: Uint8Array, start: number, name: string): number {
+  for (let index = 0; index < name.length; index += 1) {
+    const octet = raw[start + index] ?? NUL;
+    const wanted = name.charCodeAt(index);
+    const isLetter = wanted >= LOWER_A && wanted <= LOWER_Z;
+    if ((isLetter ? octet | LOWER_CASE : octet) !== wanted) return -1;
+  }
+  let at = start + name.length;
+  while (isWhiteSpace(raw[at])) at += 1;
+  return raw[at] === COLON ? at : -1;
 }
 
 /** Start of the line after the one that `from` is in. */
@@ -178,10 +205,11 @@ function readFromFront(chunks: readonly Uint8Array[], scanner: HeaderScanner): H
     verdict = scanner.push(chunks[count] ?? EMPTY);
     count += 1;
   }
-  return conclude(verdict ?? scanner.finish(), scanner.collected, (first) => [
-    ...(first.length > 0 ? [first] : []),
-    ...chunks.slice(count),
-  ]);
+  return conclude(verdict ?? scanner.finish(), scanner.collected, (first) => {
+    const rest = chunks.slice(count);
+    if (first.length > 0) rest.unshift(first);
+    return rest;
+  });
 }
 
 const EMPTY = new Uint8Array(0);

@@ -28,5 +28,9 @@ export function composeMessageId(queueId: QueueId, random: Uint8Array, reversePa
  * identifier: no control character, space, angle bracket or octet outside ASCII; at most 900 characters.
  */
 export function sanitiseMessageId(text: string): string {
+  if (text.length <= 902 && CLEAN.test(text)) return text;
   return `<${text.replace(/[^\u0021-\u003b\u003d\u003f-\u007e]+/g, '').slice(0, 900)}>`;
 }
+
+/** Brackets around it, and nothing inside that has to go. */
+const CLEAN = /^<[\u0021-\u003b\u003d\u003f-\u007e]*>$/;

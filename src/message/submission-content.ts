@@ -72,25 +72,32 @@ export async function readSubmission(source: Chunks, limits: SubmissionLimits): 
   const body = new Body(rest);
   const messageId = headers.first('Message-ID');
   const traceParent = traceParentOf(headers.values('traceparent'));
-  const trace = traceParent === undefined ? {} : { traceParent };
-  return {
+  const { from, isFromMalformed } = readFrom(headers);
+  const message: Mutable<SubmissionReading & { kind: 'message' }> = {
     kind: 'message',
     headers,
-    ...readFrom(headers),
-    ...(messageId === undefined ? {} : { messageId: cleanText(messageId) }),
-    ...trace,
+    from,
+    isFromMalformed,
     receivedCount: headers.count('Received'),
-    content: (fixUps, rewritten = headers) => ({ ...composeContent(rewritten, body, fixUps), ...trace }),
+    content: (fixUps, rewritten = headers) => composeContent(rewritten, body, fixUps, traceParent),
     discard: () => body.discard(),
   };
+  if (messageId !== undefined) message.messageId = cleanText(messageId);
+  if (traceParent !== undefined) message.traceParent = traceParent;
+  return message;
 }
+
+/** While it is being put together: what is absent is added only where it is there, which costs less than to spread parts. */
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** RFC 5322 §3.6: exactly one From. Readers differ in which of several they believe, so each of them counts. */
 function readFrom(headers: HeaderSection): Pick<IncomingMessage, 'from' | 'isFromMalformed'> {
   const lists = headers.values('From').map(parseAddressList);
+  const [only] = lists;
+  if (only !== undefined && lists.length === 1) return { from: only.addresses, isFromMalformed: only.isMalformed };
   return {
     from: [...new Set(lists.flatMap(({ addresses }) => addresses))],
-    isFromMalformed: lists.length > 1 || lists.some(({ isMalformed }) => isMalformed),
+    isFromMalformed: lists.length > 1,
   };
 }
 
@@ -122,14 +129,18 @@ class Body {
   }
 }
 
-function composeContent(headers: HeaderSection, body: Body, fixUps: FixUps): Content {
+function composeContent(headers: HeaderSection, body: Body, fixUps: FixUps, traceParent: string | undefined): Content {
   const messageId = headers.first('Message-ID');
+  const added = messageId === undefined ? sanitiseMessageId(fixUps.newMessageId()) : undefined;
   const rest = body.takeIfHere();
-  const front = [composeFixUps(headers, fixUps), headers.raw, ...(headers.ending === 'not-a-field' ? [EMPTY_LINE] : [])];
-  return {
-    messageId: messageId === undefined ? sanitiseMessageId(fixUps.newMessageId) : cleanText(messageId),
-    chunks: rest === undefined ? { [Symbol.asyncIterator]: () => toWireForm(join(front, body.take())) } : [inWireForm([...front, ...rest])],
+  const front = [composeFixUps(headers, fixUps, added), headers.raw];
+  if (headers.ending === 'not-a-field') front.push(EMPTY_LINE);
+  const content: Mutable<Content> = {
+    messageId: added ?? cleanText(messageId ?? ''),
+    chunks: rest === undefined ? { [Symbol.asyncIterator]: () => toWireForm(join(front, body.take())) } : [inWireForm(front.concat(rest))],
   };
+  if (traceParent !== undefined) content.traceParent = traceParent;
+  return content;
 }
 
 /** Put in where the application left it out. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EpochMs } from '../../../src/core/clock.ts';
 import type { QueueId } from '../../../src/core/ids.ts';
@@ -10,7 +11,7 @@ import { octetsOf, textOf } from '../../support/octets.ts';
 const FIX_UPS: FixUps = {
   received: { client: 'erp', protocol: 'ESMTPSA', hostname: 'relay.example.com', queueId: '01JD0C3XYABCDEFG' as QueueId },
   date: Date.UTC(2026, 10, 23, 9, 5, 7) as EpochMs,
-  newMessageId: '<1.2@example.com>',
+  newMessageId: () => '<1.2@example.com>',
 };
 const RECEIVED =
   'Received: from erp (client of Postern)\r\n' +
@@ -19,8 +20,9 @@ const RECEIVED =
 const DATE = 'Date: Mon, 23 Nov 2026 09:05:07 +0000\r\n';
 const MESSAGE_ID = 'Message-ID: <1.2@example.com>\r\n';
 
+const sectionOf = (raw: string, hasMailboxLine = false) => new HeaderSection(octetsOf(raw), 'empty-line', hasMailboxLine);
 const compose = (raw: string, fixUps: FixUps = FIX_UPS, hasMailboxLine = false): string =>
-  textOf(composeFixUps(new HeaderSection(octetsOf(raw), 'empty-line', hasMailboxLine), fixUps));
+  textOf(composeFixUps(sectionOf(raw, hasMailboxLine), fixUps, sectionOf(raw).has('Message-ID') ? undefined : fixUps.newMessageId()));
 
 describe('the fields added', () => {
   it.each([
@@ -52,8 +54,23 @@ describe('the fields added', () => {
     expect(added).toBe((RECEIVED + DATE + MESSAGE_ID).replace('from erp', `from ${name}`).replace('by relay.example.com', `by ${name}`));
   });
 
+  it('name the client as a rewrite of it would, also where nothing has to be rewritten', () => {
+    const rewritten = (text: string): string => {
+      const labels = text.replace(/[^A-Za-z0-9.-]+/g, '-').split('.');
+      const trimmed = labels.map((label) => label.replace(/^-+|-+$/g, '')).filter((label) => label !== '');
+      return trimmed.join('.') || 'unknown';
+    };
+    const name = fc.array(fc.constantFrom('a', 'B', '7', '-', '.', '_', '\n'), { maxLength: 12 }).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(name, (client) => {
+        const added = compose('\r\n', { ...FIX_UPS, received: { ...FIX_UPS.received, client } });
+        expect(added.slice(0, added.indexOf(' (client'))).toBe(`Received: from ${rewritten(client)}`);
+      }),
+    );
+  });
+
   it('keep a Message-ID from beginning another field', () => {
-    const added = compose('\r\n', { ...FIX_UPS, newMessageId: '<a@b>\r\nBcc: <c@d>' });
+    const added = compose('\r\n', { ...FIX_UPS, newMessageId: () => sanitiseMessageId('<a@b>\r\nBcc: <c@d>') });
     expect(added).toBe(`${RECEIVED}${DATE}Message-ID: <a@bBcc:c@d>\r\n`);
   });
 });

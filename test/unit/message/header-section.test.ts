@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { octets } from '../../../src/core/octets.ts';
 import { describeReply } from '../../../src/core/reply.ts';
@@ -179,5 +180,30 @@ describe('asking for fields', () => {
     const lines = Array.from({ length: 20_000 }, (_, index) => `X-${index}: ${index}\r\n`).join('');
     const headers = await headersOf(`${lines}\r\n`, 1_000_000);
     expect(headers.first('x-19999')).toBe('19999');
+  });
+});
+
+describe('looking up a field', () => {
+  it('finds what going through all fields finds', async () => {
+    const names = ['Date', 'From', 'X-1', 'Fro', 'From-'];
+    const part = fc.constantFrom(...names, 'from', 'fROM', 'X\r1', ' ', '\t', ':', 'a', '\r\n', '\n', '\r', '\xa0', '>From ');
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { maxLength: 30 }), fc.constantFrom(...names), async (parts, name) => {
+        const section = await headersOf(parts.join(''));
+        const fields = [...section.fields()].filter((field) => field.name === name.toLowerCase());
+        expect(section.count(name)).toBe(fields.length);
+        expect(section.has(name)).toBe(fields.length > 0);
+        expect(section.values(name)).toEqual(
+          fields.map(({ value }) =>
+            Buffer.from(value)
+              .toString('utf8')
+              .replace(/[\r\n]+/g, '')
+              .trim(),
+          ),
+        );
+        expect(section.first(name)).toBe(section.values(name)[0]);
+        expect(section.firstRaw(name)).toEqual(fields[0]?.value);
+      }),
+    );
   });
 });

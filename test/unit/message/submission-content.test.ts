@@ -12,7 +12,7 @@ const LIMITS = { headerSection: octets(10_000) };
 const FIX_UPS: FixUps = {
   received: { client: 'erp', protocol: 'ESMTPA', hostname: 'relay.example.com', queueId: 'Q1' as QueueId },
   date: Date.UTC(2026, 10, 23) as EpochMs,
-  newMessageId: '<new@example.com>',
+  newMessageId: () => '<new@example.com>',
 };
 
 const messageOf = (...chunks: string[]): Promise<IncomingMessage> => read(streamOf(chunks.map(octetsOf)));

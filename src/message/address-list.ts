@@ -24,6 +24,8 @@ export interface AddressList {
 
 /** Read the value of a From or Sender field, unfolded. */
 export function parseAddressList(value: string): AddressList {
+  const plain = PLAIN.exec(value);
+  if (plain !== null) return { addresses: [plain[1] ?? plain[2] ?? ''], isMalformed: false };
   const { tokens, isMalformed } = tokenizeAddresses(value);
   const parser = new ListParser();
   const isWellFormed = !isMalformed && tokens.every((token) => parser.take(token)) && parser.finish();
@@ -33,6 +35,10 @@ export function parseAddressList(value: string): AddressList {
   if (candidates.length === 0 && whole !== '') candidates.push(whole);
   return { addresses: [...new Set(candidates)], isMalformed: true };
 }
+
+/** One address without anything that would have to be read with care, by itself or behind a name of words: nearly every value. */
+const PLAIN_ADDRESS = '[A-Za-z0-9_+-]+(?:\\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\\.[A-Za-z0-9-]+)*';
+const PLAIN = new RegExp(`^(?:(${PLAIN_ADDRESS})|[A-Za-z0-9 ]*<(${PLAIN_ADDRESS})>)$`);
 
 /** Where in a list the parser is. `after-mailbox`: past `>` or the end of a group, where only a separator may follow. */
 type Place = 'words' | 'angle' | 'after-mailbox';

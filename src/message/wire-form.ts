@@ -66,6 +66,7 @@ function positionAfter(part: Uint8Array): Position {
  * which is right in any case, costs less than so many searches.
  */
 function isInWireForm(part: Uint8Array, position: Position): boolean {
+  if (part.length <= SHORT) return isShortInWireForm(part, position);
   if (position === 'line-start' && part[0] === DOT) return false;
   const octets = asBuffer(part);
   let missing = 0; // CRs that the LFs found call for
@@ -81,6 +82,23 @@ function isInWireForm(part: Uint8Array, position: Position): boolean {
   for (let at = octets.indexOf(CARRIAGE_RETURN); at !== -1; at = octets.indexOf(CARRIAGE_RETURN, at + 1)) missing -= 1;
   return missing === 0;
 }
+
+/** Up to here a search costs more to begin than to do. */
+const SHORT = 4_096;
+
+/** The same octet by octet. */
+function isShortInWireForm(part: Uint8Array, position: Position): boolean {
+  let before = OCTET_BEFORE[position];
+  for (let at = 0; at < part.length; at += 1) {
+    const octet = part[at] ?? 0;
+    if ((before === CARRIAGE_RETURN) !== (octet === LINE_FEED)) return false;
+    if (before === LINE_FEED && octet === DOT) return false;
+    before = octet;
+  }
+  return true; // A CR at the end may get its LF yet.
+}
+
+const OCTET_BEFORE: Readonly<Record<Position, number>> = { 'line-start': LINE_FEED, 'in-line': 0, 'after-cr': CARRIAGE_RETURN };
 
 /**
  * The part with every line end made CRLF and every leading dot doubled. A CR at its very end stays alone, as in {@link WireFormEncoder.push}.
@@ -116,8 +134,10 @@ function asBuffer(octets: Uint8Array): Buffer {
 /** The whole of it at once. */
 export function inWireForm(chunks: readonly Uint8Array[]): Uint8Array {
   const encoder = new WireFormEncoder();
-  const pieces = chunks.flatMap((chunk) => encoder.push(chunk));
-  return Buffer.concat([...pieces, ...encoder.finish()]);
+  const pieces = encoder.push(Buffer.concat(chunks));
+  pieces.push(...encoder.finish());
+  const [only] = pieces;
+  return only !== undefined && pieces.length === 1 ? only : Buffer.concat(pieces);
 }
 
 /** Encode a stream. Backpressure and errors of `source` pass through. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAddressList } from '../../../src/message/address-list.ts';
 
@@ -32,6 +33,22 @@ describe('the addresses of a correct From', () => {
   ])('%s', (value, addresses) => {
     expect(parseAddressList(value)).toEqual({ addresses, isMalformed: false });
   });
+});
+
+it('reads a plain value as it reads one that it has to look at closely', () => {
+  const character = fc.constantFrom('a', 'Z', '0', '.', '-', '_', '+', '@', '<', '>', ' ', ',', 'é');
+  const value = fc.array(character, { maxLength: 14 }).map((characters) => characters.join('').trim());
+  const likely = fc.constantFrom('a@b', 'Ab 0 <a.b@c-d.e>', '<a@b>', 'a@b.c', 'A <a+1@b>', 'a..b@c', 'A.B <a@b>', ' <a@b>', 'a@b>');
+  fc.assert(
+    fc.property(fc.oneof(value, likely), (text) => {
+      // A comment behind it names nobody, and keeps it from being plain.
+      const closely = parseAddressList(`${text}()`);
+      const read = parseAddressList(text);
+      expect(read.isMalformed).toBe(closely.isMalformed);
+      if (!closely.isMalformed) expect(read.addresses).toEqual(closely.addresses);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 describe('everything a broken From could mean', () => {

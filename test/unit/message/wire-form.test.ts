@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromWireForm, toWireForm, WireFormEncoder } from '../../../src/message/wire-form.ts';
+import { fromWireForm, inWireForm, toWireForm, WireFormEncoder } from '../../../src/message/wire-form.ts';
 import { collect, octetsOf, streamOf, textOf } from '../../support/octets.ts';
 
 const encode = async (...chunks: string[]): Promise<string> => textOf(...(await collect(toWireForm(streamOf(chunks.map(octetsOf))))));
@@ -25,6 +26,20 @@ describe('wire form', () => {
   ])('of %s', async (_, content, wire) => {
     expect(await encode(content)).toBe(wire);
     expect(await encode(...content.split(''))).toBe(wire);
+  });
+
+  it('is the same for a short content by itself and as the end of a long one', () => {
+    const long = Buffer.from(`${'a'.repeat(70)}\r\n`.repeat(100));
+    const octet = fc.constantFrom(...Buffer.from('\r\n.a\0'));
+    fc.assert(
+      fc.property(fc.array(octet, { maxLength: 12 }), (octets) => {
+        const short = Buffer.from(octets);
+        const whole = Buffer.from(inWireForm([long, short]));
+        expect(whole.subarray(0, long.length).equals(long)).toBe(true);
+        expect(textOf(whole.subarray(long.length))).toBe(textOf(inWireForm([short])));
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   // Sequences with which messages have been smuggled past relays that pass on what they do not take for end-of-data.

@@ -103,7 +103,7 @@ class Comparison {
 
   async #view(spool: Spool): Promise<unknown> {
     const { entries, octets } = await spool.stats();
-    const due = ACCOUNTS.map((account) => spool.due(account, plus(this.#clock.now(), seconds(200)), 5));
+    const due = await Promise.all(ACCOUNTS.map(async (account) => spool.due(account, plus(this.#clock.now(), seconds(200)), 5)));
     const accounts = (await spool.accounts()).sort((one, other) => (one.account < other.account ? -1 : 1));
     return { entries, octets, due, accounts, all: await list(spool.entries()) };
   }

@@ -118,7 +118,8 @@ export class HeaderSection {
 
   #name(start: number, colon: number): string {
     const text = Buffer.from(this.raw.buffer, this.raw.byteOffset + start, colon - start).toString('latin1');
-    return text.trimEnd().toLowerCase();
+    // Space and tab alone, as in look-ups: what else is blank to some can only stand in the separator of an mbox file, which must not become a name by that.
+    return text.replace(/[ \t]+$/, '').toLowerCase();
   }
 }
 

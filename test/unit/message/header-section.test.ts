@@ -168,6 +168,10 @@ describe('asking for fields', () => {
     const headers = await headersOf('From a@b: c\nFrom: d@e\n\n');
     expect(headers.hasMailboxLine).toBe(true);
     expect(headers.values('From')).toEqual(['d@e']);
+    const blank = await headersOf('From \v: c\nFrom: d@e\n\n');
+    expect(blank.hasMailboxLine).toBe(true);
+    expect(blank.values('From')).toEqual(['d@e']);
+    expect([...blank.fields()].filter(({ name }) => name === 'from')).toHaveLength(1);
     expect((await headersOf('From: a@b\n\n')).hasMailboxLine).toBe(false);
     expect((await headersOf('From here on\n')).hasMailboxLine).toBe(false);
   });

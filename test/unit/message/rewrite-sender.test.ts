@@ -93,11 +93,11 @@ describe('From', () => {
     );
   });
 
-  it('is not the separator of an mbox file', async () => {
-    const section = await sectionOf('From erp Mon Nov 23 09:00:00\r\nFrom: a@local.test\r\n\r\n');
+  it.each(['From erp Mon Nov 23 09:00:00', 'From \v: x'])('is not the separator of an mbox file: %j', async (separator) => {
+    const section = await sectionOf(`${separator}\r\nFrom: a@local.test\r\n\r\n`);
     const after = rewriteSender(section, 'box@contoso.test', FROM);
     expect(textOf(after.raw)).toBe(
-      'From erp Mon Nov 23 09:00:00\r\nFrom: <box@contoso.test>\r\nReply-To: a@local.test\r\nX-Original-From: a@local.test\r\n\r\n',
+      `${separator}\r\nFrom: <box@contoso.test>\r\nReply-To: a@local.test\r\nX-Original-From: a@local.test\r\n\r\n`,
     );
     expect([after.hasMailboxLine, after.ending]).toEqual([true, 'empty-line']);
   });

@@ -63,7 +63,11 @@ async function drawKeepingFocus(place: Element, draw: () => Promise<void>): Prom
   document.addEventListener('focusin', note);
   await draw().finally(() => document.removeEventListener('focusin', note));
   if (before === undefined || document.activeElement !== document.body) return;
-  const { element, index } = before;
+  focusLike(before.element, place, before.index);
+}
+
+/** Focus what took the place of `element`: the one that looks alike, best the one at its index. */
+export function focusLike(element: HTMLElement, place: Element, index = -1): void {
   const now = focusable(place);
   const looksAlike = (one: HTMLElement | undefined): boolean => one?.tagName === element.tagName && identityOf(one) === identityOf(element);
   const same = looksAlike(now[index]) ? now[index] : now.find(looksAlike);

@@ -1,5 +1,5 @@
 /** Asks before something is done that cannot be undone. */
-import { h } from '../dom.ts';
+import { focusLike, h } from '../dom.ts';
 
 /** What is asked, and the texts of both answers. */
 export interface Question {
@@ -10,7 +10,13 @@ export interface Question {
 
 /** Escape and `no` do nothing. The keyboard is back where it was afterwards. */
 export function confirming({ text, no, yes }: Question, work: () => Promise<void>): void {
-  const dialog = h('dialog', { 'aria-label': text, onclose: () => dialog.remove() });
+  const asked = document.activeElement;
+  const closed = (): void => {
+    dialog.remove();
+    // The browser goes back to what was focused, unless that has been drawn anew meanwhile.
+    if (document.activeElement === document.body && asked instanceof HTMLElement) focusLike(asked, document.body);
+  };
+  const dialog = h('dialog', { 'aria-label': text, onclose: closed });
   const agree = (): void => {
     dialog.close();
     void work();

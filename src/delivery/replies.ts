@@ -7,7 +7,7 @@
  */
 import type { QueueId } from '../core/ids.ts';
 import type { Problem } from '../core/problem.ts';
-import { type Reply, reply, replyClass } from '../core/reply.ts';
+import { type Reply, reply, replyClass, withText } from '../core/reply.ts';
 
 export const SENDER_OK = reply(250, '2.1.0', 'Sender OK');
 export const RECIPIENT_OK = reply(250, '2.1.5', 'Recipient OK');
@@ -23,10 +23,11 @@ export function presentable(answer: Reply): Reply {
 
 /** The upstream's 2yz, with our id of the message at its end. */
 export function relayed(answer: Reply, id: QueueId): Reply {
-  const { code, enhancedCode } = answer;
   const last = answer.text.length - 1;
-  const text = answer.text.map((line, index) => (index === last ? `${line} [postern ${id}]`.trim() : line));
-  return enhancedCode === undefined ? { code, text } : { code, enhancedCode, text };
+  return withText(
+    answer,
+    answer.text.map((line, index) => (index === last ? `${line} [postern ${id}]`.trim() : line)),
+  );
 }
 
 /** The spool has it. */

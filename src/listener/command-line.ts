@@ -39,6 +39,14 @@ const UNPRINTED = /^[^\u0021-\u007e]+/;
 const VERB = /^[A-Za-z]{1,16}(?=$|[ \t])/;
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
 
+/** What follows `FROM:` or `TO:`; undefined where that is missing. */
+export function argumentAfter({ argument }: CommandLine, keyword: 'FROM' | 'TO'): string | undefined {
+  const { length } = keyword;
+  if (argument.slice(0, length).toUpperCase() !== keyword) return undefined;
+  const colon = argument.indexOf(':', length);
+  return colon === -1 || !/^[ \t]*$/.test(argument.slice(length, colon)) ? undefined : argument.slice(colon + 1);
+}
+
 /** A web page can make a browser post SMTP commands to a port of this machine; its first line gives it away. */
 export function isHttpRequest(octets: Buffer): boolean {
   return octets.includes('HTTP/') && /^[A-Z]{3,10} \S{1,2000} HTTP\/\d/.test(octets.toString('latin1'));

@@ -19,7 +19,7 @@ import { type Problem, problem } from '../core/problem.ts';
 import { describeReply, isAccepted, quoted, type Reply, reply } from '../core/reply.ts';
 import type { ArrivingContent } from './arriving-content.ts';
 import { type AuthDependencies, AuthDialogue, type AuthOutcome } from './auth-dialogue.ts';
-import { type CommandLine, isHttpRequest, parseCommandLine, shownCommand } from './command-line.ts';
+import { argumentAfter, type CommandLine, isHttpRequest, parseCommandLine, shownCommand } from './command-line.ts';
 import { ehloFeatures, mayAuthenticate, type SessionState } from './ehlo-features.ts';
 import { type MailTransaction, type Opened, openTransaction, type TransactionDependencies } from './mail-transaction.ts';
 import { RejectionCounter } from '../policy/rejection-counter.ts';
@@ -425,11 +425,3 @@ const LOGIN_OUTDATED = reply(421, '4.7.0', 'Your login is no longer valid: conne
 const SAY_HELLO = reply(503, '5.5.1', 'Say EHLO or HELO first');
 const TOO_MANY_ERRORS = reply(421, '4.7.0', 'Too many commands that lead nowhere');
 const NOT_IMPLEMENTED: ReadonlySet<string> = new Set(['EXPN', 'ETRN', 'TURN', 'ATRN', 'SEND', 'SOML', 'SAML', 'BDAT', 'BURL']);
-
-/** What follows `FROM:` or `TO:`; undefined where that is missing. */
-function argumentAfter({ argument }: CommandLine, keyword: 'FROM' | 'TO'): string | undefined {
-  const { length } = keyword;
-  if (argument.slice(0, length).toUpperCase() !== keyword) return undefined;
-  const colon = argument.indexOf(':', length);
-  return colon === -1 || !/^[ \t]*$/.test(argument.slice(length, colon)) ? undefined : argument.slice(colon + 1);
-}

@@ -10,6 +10,7 @@
  *
  * @packageDocumentation
  */
+import type { Mutable } from '../core/mutable.ts';
 import { areHere, type Chunks, type Octets } from '../core/octets.ts';
 import type { Content } from '../core/ports/submission.ts';
 import { cleanText, type Reply } from '../core/reply.ts';
@@ -86,9 +87,6 @@ export async function readSubmission(source: Chunks, limits: SubmissionLimits): 
   if (traceParent !== undefined) message.traceParent = traceParent;
   return message;
 }
-
-/** While it is being put together: what is absent is added only where it is there, which costs less than to spread parts. */
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** RFC 5322 §3.6: exactly one From. Readers differ in which of several they believe, so each of them counts. */
 function readFrom(headers: HeaderSection): Pick<IncomingMessage, 'from' | 'isFromMalformed'> {

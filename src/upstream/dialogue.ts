@@ -18,7 +18,7 @@ import { type DurationMs, seconds } from '../core/clock.ts';
 import type { Mutable } from '../core/mutable.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { UpstreamError, type UpstreamStage } from '../core/ports/upstream.ts';
-import { describeReply, type Reply, replyClass } from '../core/reply.ts';
+import { describeReply, type Reply, replyClass, withText } from '../core/reply.ts';
 import { SecretTraces } from '../core/secret-traces.ts';
 import { errorCode } from '../platform/dial-error.ts';
 import { atTurnEnd } from '../platform/turn-end.ts';
@@ -385,11 +385,6 @@ function withoutSecrets(reply: Reply): Reply {
     reply,
     reply.text.map((line) => line.replace(new RegExp(`[A-Za-z0-9+/=._~-]{${longest},}`, 'g'), '[removed]')),
   );
-}
-
-/** Written out: a copy by spreading costs several times as much, and each reply passes here. */
-function withText({ code, enhancedCode }: Reply, text: readonly string[]): Reply {
-  return enhancedCode === undefined ? { code, text } : { code, enhancedCode, text };
 }
 
 /** A server that shuts down may say so unasked (RFC 5321 §3.8); anything else is an attack or a mix-up. */
